@@ -1,0 +1,111 @@
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include <sennit/detail/awaitable.hpp>
+#include <sennit/event_loop.hpp>
+#include <sennit/net/detail/socket_core.hpp>
+#include <sennit/operation.hpp>
+#include <sennit/result.hpp>
+#include <sennit/task.hpp>
+
+namespace sennit::net::detail {
+
+class accept_wait;
+
+/// A listening socket. One multishot accept stays with the kernel as long as someone accepts; what it brings between two
+/// `accept`s is kept here, some connections at the most, so none is ever lost or without an owner.
+class acceptor_core final : public operation, public sennit::detail::loop_resource {
+  public:
+    /// Takes over `fd`. Made on the heap; `release` ends it.
+    acceptor_core(event_loop& loop, int fd) noexcept
+        : operation(accept_request{fd, true}), loop_(&loop), fd_(fd) {
+        loop.attach(*this);
+    }
+
+    int fd() const noexcept { return closing_ ? -1 : fd_; }
+    event_loop& loop() const noexcept { return *loop_; }
+
+    /// Stops listening; connections that were accepted and not taken are closed.
+    void close() noexcept;
+    void loop_ends() noexcept override { close(); }
+    /// The owner is gone: closes, and ends the object when nothing is in flight.
+    void release() noexcept;
+
+    endpoint local_endpoint() const;
+
+    void complete(completion done) noexcept override;
+
+  private:
+    friend class accept_wait;
+    ~acceptor_core() = default;
+
+    void arm() noexcept;
+    void deliver(std::int32_t result) noexcept;
+    void close_descriptor() noexcept;
+    std::size_t queued() const noexcept { return accepted_.size() - next_; }
+    int take_queued() noexcept;
+
+    /// Accepted ahead of `accept` until the kernel is asked to stop; then the backlog holds the others.
+    static constexpr std::size_t accept_ahead = 64;
+
+    event_loop* loop_;
+    accept_wait* waiting_ = nullptr;
+    std::vector<int> accepted_;  // from next_ on; cleared when all are taken, so it stops growing
+    std::size_t next_ = 0;
+    int fd_;
+    bool armed_ = false;
+    bool closing_ = false;
+    bool released_ = false;
+};
+
+/// The wait for one connection; the result is its descriptor.
+class accept_wait : public sennit::detail::waiter {
+  public:
+    bool await_ready() const noexcept { return false; }
+    template <sennit::detail::environment_promise Promise>
+    bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+        return start(coroutine.promise().where, coroutine);
+    }
+
+    const char* waiting_for() const noexcept override { return "accept"; }
+    void cancel_wait() noexcept override;
+
+  protected:
+    explicit accept_wait(acceptor_core* source) noexcept : source_(source) {}
+    accept_wait(accept_wait&& other) noexcept : waiter(), source_(other.source_) {}
+    ~accept_wait() = default;
+
+    /// The accepted connection. Throws the error, or `cancelled`.
+    socket_ref take() const;
+    std::error_code outcome() const;
+
+  private:
+    friend class acceptor_core;
+    bool start(environment where, std::coroutine_handle<> coroutine) noexcept;
+
+    acceptor_core* source_;
+    std::int32_t result_ = 0;
+    bool was_cancelled_ = false;
+};
+
+template <class Stream>
+class [[nodiscard("co_await it")]] accept_awaiter final : public accept_wait {
+  public:
+    explicit accept_awaiter(acceptor_core* source) noexcept : accept_wait(source) {}
+    accept_awaiter(accept_awaiter&&) noexcept = default;
+
+    Stream await_resume() const { return Stream(take()); }
+    result<Stream> await_result() const {
+        if (const auto error = outcome()) return error;
+        return Stream(take());
+    }
+};
+
+/// Opens, binds and listens. Throws `std::system_error` whose text names the endpoint.
+acceptor_core* open_acceptor(event_loop& loop, const endpoint& where, int backlog, bool reuse_port);
+
+}  // namespace sennit::net::detail

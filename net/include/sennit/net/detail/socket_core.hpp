@@ -1,0 +1,99 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include <sennit/event_loop.hpp>
+#include <sennit/frame_pool.hpp>
+#include <sennit/net/endpoint.hpp>
+
+namespace sennit::net::detail {
+
+class socket_operation;
+
+/// Which half of a socket an operation uses. Each half serves one operation at a time.
+enum class direction : std::uint8_t { receiving, sending };
+
+/// An open socket: the descriptor, the loop it belongs to, and the operations on their way. It stays until the last of
+/// these is back, even when the stream that owned it is long gone; only then is the descriptor closed.
+class socket_core final : public sennit::detail::loop_resource {
+  public:
+    /// Takes over `fd`.
+    socket_core(event_loop& loop, int fd) noexcept : loop_(&loop), fd_(fd) { loop.attach(*this); }
+
+    /// The descriptor, -1 once closing has begun.
+    int fd() const noexcept { return closing_ ? -1 : fd_; }
+    event_loop& loop() const noexcept { return *loop_; }
+
+    /// Ends both halves: pending operations fail with ECANCELED unless they still have a result, and the descriptor
+    /// is closed when they are back.
+    void close() noexcept;
+    void loop_ends() noexcept override;
+
+    /// Gives the descriptor to the caller; this socket is closed then. Nothing may be in flight.
+    int take_descriptor() noexcept;
+
+    /// Claims a half for an operation. 0, EBUSY when it is taken, EBADF when closed.
+    int claim(direction half, socket_operation& user) noexcept;
+    void give_back(direction half) noexcept;
+
+    /// Socket calls that throw `std::system_error` with the call's name.
+    endpoint local_endpoint() const;
+    endpoint peer_endpoint() const;
+    void bind(const endpoint& where);
+    void set_option(int level, int name, int value, const char* what);
+    int get_option(int level, int name, const char* what) const;
+
+    void add_reference() noexcept { ++references_; }
+    void drop_reference() noexcept;
+    std::uint32_t references() const noexcept { return references_; }
+
+    static void* operator new(std::size_t size) { return sennit::detail::frame_pool::allocate(size); }
+    static void operator delete(void* core, std::size_t size) noexcept {
+        sennit::detail::frame_pool::deallocate(core, size);
+    }
+
+  private:
+    ~socket_core() = default;
+    bool busy() const noexcept { return users_[0] != nullptr || users_[1] != nullptr; }
+    void close_descriptor() noexcept;
+    void detach() noexcept;
+    int open_fd() const;
+
+    event_loop* loop_;
+    socket_operation* users_[2] = {nullptr, nullptr};
+    int fd_;
+    std::uint32_t references_ = 0;
+    bool closing_ = false;
+};
+
+/// A counted reference to a socket; the last one closes it.
+class socket_ref {
+  public:
+    socket_ref() noexcept = default;
+    explicit socket_ref(socket_core& core) noexcept : core_(&core) { core.add_reference(); }
+    socket_ref(const socket_ref& other) noexcept : core_(other.core_) {
+        if (core_ != nullptr) core_->add_reference();
+    }
+    socket_ref(socket_ref&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+    socket_ref& operator=(socket_ref other) noexcept {
+        std::swap(core_, other.core_);
+        return *this;
+    }
+    ~socket_ref() {
+        if (core_ != nullptr) core_->drop_reference();
+    }
+
+    socket_core* get() const noexcept { return core_; }
+    socket_core* operator->() const noexcept { return core_; }
+    explicit operator bool() const noexcept { return core_ != nullptr; }
+
+  private:
+    socket_core* core_ = nullptr;
+};
+
+/// Opens a socket on `loop`, ready to be used by its backend. Throws `std::system_error`.
+socket_ref open_socket(event_loop& loop, family where, int type);
+
+}  // namespace sennit::net::detail

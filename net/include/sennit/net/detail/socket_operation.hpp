@@ -1,0 +1,128 @@
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+
+#include <sennit/bytes.hpp>
+#include <sennit/detail/awaitable.hpp>
+#include <sennit/net/detail/socket_core.hpp>
+#include <sennit/operation.hpp>
+#include <sennit/result.hpp>
+#include <sennit/task.hpp>
+
+namespace sennit::net::detail {
+
+/// An operation on one half of a socket.
+class socket_operation : public operation {
+  public:
+    bool await_ready() const noexcept { return false; }
+
+    template <sennit::detail::environment_promise Promise>
+    bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+        return start_on_socket(coroutine.promise().where, coroutine);
+    }
+
+    void complete(completion done) noexcept override { finish_on_socket(done.result); }
+
+  protected:
+    socket_operation(const socket_ref& core, direction half, const request& what) noexcept
+        : operation(what), core_(core.get()), half_(half) {}
+    socket_operation(socket_operation&& other) noexcept = default;
+    ~socket_operation() = default;
+
+    /// Last preparations that need the operation to be at its final address.
+    virtual void prepare() noexcept {}
+    /// Gives the half back and ends the wait.
+    void finish_on_socket(std::int32_t result) noexcept;
+    /// The rest of a transfer goes on, unless it was asked to stop.
+    void continue_or_finish() noexcept;
+
+    /// The error to report, if there is one; throws `cancelled`.
+    std::error_code outcome() const;
+    /// Throws the error as `std::system_error` with the name of the request.
+    void throw_if_failed() const;
+
+    const socket_core* core() const noexcept { return core_; }
+
+  private:
+    bool start_on_socket(environment where, std::coroutine_handle<> coroutine) noexcept;
+
+    socket_core* core_;
+    direction half_;
+};
+
+/// One transfer whose result is a number of bytes.
+class [[nodiscard("co_await it")]] transfer_awaiter final : public socket_operation {
+  public:
+    transfer_awaiter(const socket_ref& core, direction half, const request& what) noexcept
+        : socket_operation(core, half, what) {}
+    transfer_awaiter(transfer_awaiter&&) noexcept = default;
+
+    std::size_t await_resume() const {
+        if (result_ < 0) [[unlikely]] throw_if_failed();
+        return static_cast<std::size_t>(result_);
+    }
+    result<std::size_t> await_result() const {
+        if (const auto error = outcome()) return error;
+        return static_cast<std::size_t>(result_);
+    }
+};
+
+/// An operation that succeeds or fails, without a value.
+class [[nodiscard("co_await it")]] plain_awaiter final : public socket_operation {
+  public:
+    plain_awaiter(const socket_ref& core, direction half, const request& what) noexcept
+        : socket_operation(core, half, what) {}
+    plain_awaiter(plain_awaiter&&) noexcept = default;
+
+    void await_resume() const {
+        if (result_ < 0) [[unlikely]] throw_if_failed();
+    }
+    result<void> await_result() const {
+        if (const auto error = outcome()) return error;
+        return {};
+    }
+};
+
+/// Sends everything, however often the kernel takes only a part.
+class [[nodiscard("co_await it")]] send_all_awaiter final : public socket_operation {
+  public:
+    send_all_awaiter(const socket_ref& core, const_bytes bytes) noexcept
+        : socket_operation(core, direction::sending, send_request{core ? core->fd() : -1, bytes.data(), bytes.size(), 0}) {}
+    send_all_awaiter(send_all_awaiter&&) noexcept = default;
+
+    void complete(completion done) noexcept override;
+
+    void await_resume() const {
+        if (result_ < 0) [[unlikely]] throw_if_failed();
+    }
+    result<void> await_result() const {
+        if (const auto error = outcome()) return error;
+        return {};
+    }
+};
+
+/// Receives until the buffer is full or the stream ends.
+class [[nodiscard("co_await it")]] recv_exactly_awaiter final : public socket_operation {
+  public:
+    recv_exactly_awaiter(const socket_ref& core, mutable_bytes buffer) noexcept
+        : socket_operation(core, direction::receiving, recv_request{core ? core->fd() : -1, buffer.data(), buffer.size(), 0}) {}
+    recv_exactly_awaiter(recv_exactly_awaiter&&) noexcept = default;
+
+    void complete(completion done) noexcept override;
+
+    std::size_t await_resume() const {
+        if (result_ < 0) [[unlikely]] throw_if_failed();
+        return received_;
+    }
+    result<std::size_t> await_result() const {
+        if (const auto error = outcome()) return error;
+        return received_;
+    }
+
+  private:
+    std::size_t received_ = 0;
+};
+
+}  // namespace sennit::net::detail

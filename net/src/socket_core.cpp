@@ -1,0 +1,201 @@
+// Open sockets and who uses them. Its one hard idea: closing is not cancelling. A descriptor whose operations are in
+// flight must not be closed (its number could be another socket's a moment later), so closing first asks them
+// back, and the one that comes back last closes.
+
+#include <sys/socket.h>
+
+#include <cassert>
+#include <cerrno>
+#include <string>
+#include <system_error>
+
+#include <sennit/detail/misuse.hpp>
+#include <sennit/net/detail/socket_core.hpp>
+#include <sennit/net/detail/socket_operation.hpp>
+
+namespace sennit::net::detail {
+
+namespace {
+
+int domain_of(family where) noexcept {
+    switch (where) {
+        case family::ipv4: return AF_INET;
+        case family::ipv6: return AF_INET6;
+        case family::unix_domain: return AF_UNIX;
+    }
+    return AF_UNSPEC;
+}
+
+[[noreturn]] void throw_error(int error, const char* what) {
+    throw std::system_error(error, std::system_category(), what);
+}
+
+}  // namespace
+
+void socket_core::close() noexcept {
+    if (closing_) return;
+    closing_ = true;
+    for (socket_operation* user : users_) {
+        if (user != nullptr) loop_->io().cancel(*user);
+    }
+    if (!busy()) close_descriptor();
+}
+
+void socket_core::close_descriptor() noexcept {
+    loop_->io().close(fd_);
+    detach();
+}
+
+void socket_core::detach() noexcept {
+    fd_ = -1;
+    unlink();
+    loop_ = nullptr;
+}
+
+int socket_core::take_descriptor() noexcept {
+    assert(!closing_ && !busy());
+    closing_ = true;
+    const int fd = fd_;
+    detach();
+    return fd;
+}
+
+void socket_core::loop_ends() noexcept { close(); }
+
+int socket_core::claim(direction half, socket_operation& user) noexcept {
+    if (closing_) return EBADF;
+    socket_operation*& slot = users_[static_cast<std::size_t>(half)];
+    if (slot != nullptr) return EBUSY;
+    slot = &user;
+    return 0;
+}
+
+void socket_core::give_back(direction half) noexcept {
+    users_[static_cast<std::size_t>(half)] = nullptr;
+    if (!closing_ || busy()) return;
+    close_descriptor();
+    if (references_ == 0) delete this;
+}
+
+void socket_core::drop_reference() noexcept {
+    assert(references_ != 0);
+    if (--references_ != 0) return;
+    close();
+    if (!busy()) delete this;
+}
+
+int socket_core::open_fd() const {
+    if (closing_) throw_error(EBADF, "the socket is closed");
+    return fd_;
+}
+
+endpoint socket_core::local_endpoint() const {
+    alignas(8) unsigned char storage[endpoint::max_sockaddr_size];
+    std::uint32_t length = sizeof storage;
+    const int done = loop_->io().local_name(open_fd(), storage, length);
+    if (done < 0) throw_error(-done, "getsockname");
+    return endpoint::from_sockaddr(storage, length);
+}
+
+endpoint socket_core::peer_endpoint() const {
+    alignas(8) unsigned char storage[endpoint::max_sockaddr_size];
+    std::uint32_t length = sizeof storage;
+    const int done = loop_->io().peer_name(open_fd(), storage, length);
+    if (done < 0) throw_error(-done, "getpeername");
+    return endpoint::from_sockaddr(storage, length);
+}
+
+void socket_core::bind(const endpoint& where) {
+    alignas(8) unsigned char storage[endpoint::max_sockaddr_size];
+    const std::uint32_t length = where.to_sockaddr(storage);
+    const int done = loop_->io().bind(open_fd(), reinterpret_cast<const sockaddr*>(storage), length);
+    if (done < 0) throw std::system_error(-done, std::system_category(), "bind " + where.to_string());
+}
+
+void socket_core::set_option(int level, int name, int value, const char* what) {
+    const int done = loop_->io().set_option(open_fd(), level, name, &value, sizeof value);
+    if (done < 0) throw_error(-done, what);
+}
+
+int socket_core::get_option(int level, int name, const char* what) const {
+    int value = 0;
+    std::uint32_t size = sizeof value;
+    const int done = loop_->io().get_option(open_fd(), level, name, &value, size);
+    if (done < 0) throw_error(-done, what);
+    return value;
+}
+
+socket_ref open_socket(event_loop& loop, family where, int type) {
+    const int fd = loop.io().open_socket(domain_of(where), type, 0);
+    if (fd < 0) throw_error(-fd, "socket");
+    return socket_ref(*new socket_core(loop, fd));
+}
+
+bool socket_operation::start_on_socket(environment where, std::coroutine_handle<> coroutine) noexcept {
+    // The errors of misuse are results, the same on every backend; the coroutine goes on at once and throws them.
+    const int refused = core_ == nullptr ? EBADF : core_->claim(half_, *this);
+    if (refused != 0) {
+        result_ = -refused;
+        return false;
+    }
+    if (&core_->loop() != where.loop) {
+        sennit::detail::misuse("a socket was used on another event loop than the one it was opened on");
+    }
+    prepare();
+    if (start(where, coroutine)) return true;
+    core_->give_back(half_);
+    return false;
+}
+
+void socket_operation::finish_on_socket(std::int32_t result) noexcept {
+    core_->give_back(half_);
+    finish(result);
+}
+
+void socket_operation::continue_or_finish() noexcept {
+    if (scope_cancelled() || core_->fd() < 0) {
+        finish_on_socket(cancelled_result);
+    } else {
+        submit_again();
+    }
+}
+
+std::error_code socket_operation::outcome() const {
+    throw_if_cancelled();
+    return result_ < 0 ? std::error_code(-result_, std::system_category()) : std::error_code();
+}
+
+void socket_operation::throw_if_failed() const {
+    if (const auto error = outcome()) throw std::system_error(error, waiting_for());
+}
+
+void send_all_awaiter::complete(completion done) noexcept {
+    auto& rest = *std::get_if<send_request>(&request_);
+    const auto sent = static_cast<std::size_t>(done.result);
+    if (done.result < 0 || sent == rest.size) {
+        finish_on_socket(done.result);
+        return;
+    }
+    rest.data = static_cast<const std::byte*>(rest.data) + sent;
+    rest.size -= sent;
+    continue_or_finish();
+}
+
+void recv_exactly_awaiter::complete(completion done) noexcept {
+    auto& rest = *std::get_if<recv_request>(&request_);
+    if (done.result < 0) {
+        finish_on_socket(done.result);
+        return;
+    }
+    const auto got = static_cast<std::size_t>(done.result);
+    received_ += got;
+    if (got == 0 || got == rest.size) {
+        finish_on_socket(0);
+        return;
+    }
+    rest.data = static_cast<std::byte*>(rest.data) + got;
+    rest.size -= got;
+    continue_or_finish();
+}
+
+}  // namespace sennit::net::detail

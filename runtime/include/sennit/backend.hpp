@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <sennit/operation.hpp>
+#include <sennit/time.hpp>
+
+struct sockaddr;
+
+namespace sennit {
+
+/// The outside world as the event loop sees it: where operations go and completions come from, the clock, and the
+/// socket calls that do not block. io_uring, epoll and the simulated world implement it. A backend knows
+/// operations; it knows nothing of tasks.
+///
+/// Apart from `wake`, every call is made on the loop's thread. Calls that return `int` give a non-negative
+/// value or a negated errno value.
+class backend {
+  public:
+    virtual ~backend() = default;
+
+    /// "io_uring", "epoll", ...
+    virtual std::string_view name() const noexcept = 0;
+
+    /// Reads the clock.
+    virtual time_point now() noexcept = 0;
+
+    /// Takes the operation; it completes from a later `wait`, never from inside this call. A request that cannot
+    /// be made is completed with its error.
+    virtual void submit(operation& what) noexcept = 0;
+
+    /// Asks for an early end of a submitted operation. Its last completion still comes from `wait`: with the
+    /// result if there was one, otherwise with -ECANCELED.
+    virtual void cancel(operation& what) noexcept = 0;
+
+    /// Hands everything submitted to the kernel, sleeps until something completes, `wake` is called or `deadline`
+    /// passes, and delivers the completions through `operation::complete`. A deadline that has passed means: look,
+    /// do not sleep; `no_deadline` means: without limit. May return early. Throws `std::system_error` only when
+    /// the backend itself is beyond use.
+    virtual void wait(time_point deadline) = 0;
+
+    /// Ends the current or the next `wait` early. May be called from any thread and in a signal handler.
+    virtual void wake() noexcept = 0;
+
+    /// Operations submitted and not yet completed.
+    virtual std::size_t in_flight() const noexcept = 0;
+
+    /// A descriptor that polls readable when `wait` would deliver something; -ENOTSUP if there is none.
+    virtual int poll_descriptor() const noexcept = 0;
+
+    /// socket(2), with close-on-exec and in the blocking mode the backend wants.
+    virtual int open_socket(int domain, int type, int protocol) noexcept = 0;
+    /// socketpair(2), likewise.
+    virtual int open_socket_pair(int domain, int type, int protocol, int (&pair)[2]) noexcept = 0;
+    /// bind(2).
+    virtual int bind(int fd, const sockaddr* address, std::uint32_t length) noexcept = 0;
+    /// listen(2).
+    virtual int listen(int fd, int backlog) noexcept = 0;
+    /// getsockname(2); `length` is the size of `address` before and the length of the name after.
+    virtual int local_name(int fd, void* address, std::uint32_t& length) noexcept = 0;
+    /// getpeername(2).
+    virtual int peer_name(int fd, void* address, std::uint32_t& length) noexcept = 0;
+    /// setsockopt(2).
+    virtual int set_option(int fd, int level, int name, const void* value, std::uint32_t size) noexcept = 0;
+    /// getsockopt(2).
+    virtual int get_option(int fd, int level, int name, void* value, std::uint32_t& size) noexcept = 0;
+    /// shutdown(2), done before the call returns: wakes pending operations on the descriptor.
+    virtual int shutdown(int fd, int how) noexcept = 0;
+    /// close(2). No operation on the descriptor may be in flight. The kernel may see it as late as the next `wait`.
+    virtual void close(int fd) noexcept = 0;
+};
+
+/// Which backend to use.
+enum class backend_kind {
+    automatic,  ///< io_uring if the kernel allows it and passes a self-test, otherwise epoll
+    io_uring,   ///< io_uring or an error that says why not
+    epoll,
+};
+
+/// A backend and, in words, why it was chosen.
+struct chosen_backend {
+    std::unique_ptr<backend> implementation;
+    std::string reason;
+};
+
+/// Chooses and sets up a backend. `automatic` obeys the environment variable SENNIT_BACKEND
+/// (`auto`, `io_uring`, `epoll`); a choice made in the program wins over the variable.
+/// Throws `std::system_error` when the chosen backend cannot be had, `std::invalid_argument` for a bad variable.
+chosen_backend make_backend(backend_kind kind);
+
+}  // namespace sennit

@@ -1,0 +1,148 @@
+#pragma once
+
+#include <coroutine>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include <sennit/cancel.hpp>
+#include <sennit/detail/awaitable.hpp>
+#include <sennit/detail/mailbox.hpp>
+#include <sennit/detail/scope_entry.hpp>
+#include <sennit/event_loop.hpp>
+#include <sennit/task.hpp>
+
+namespace sennit {
+
+/// A few threads for calls that block, such as getaddrinfo(3). Threads start when they are needed, four at the
+/// most, with all signals blocked. Belongs to an event loop.
+class blocking_pool {
+  public:
+    /// A call on its way to a thread and back.
+    class job {
+      public:
+        virtual ~job() = default;
+        virtual void run() noexcept = 0;
+    };
+
+    blocking_pool();
+    blocking_pool(const blocking_pool&) = delete;
+    blocking_pool& operator=(const blocking_pool&) = delete;
+    /// Drops what has not begun. Calls that were abandoned while they blocked are left to end by themselves.
+    ~blocking_pool();
+
+    /// Queues a job. Throws `std::system_error` when no thread can be started at all.
+    void submit(std::shared_ptr<job> work);
+
+  private:
+    struct shared;
+    std::shared_ptr<shared> shared_;
+};
+
+namespace detail {
+
+template <class Function>
+class blocking_call final : public blocking_pool::job, public std::enable_shared_from_this<blocking_call<Function>> {
+  public:
+    using value_type = std::invoke_result_t<Function&>;
+
+    blocking_call(Function function, std::shared_ptr<mailbox> reply_to)
+        : function_(std::move(function)), reply_to_(std::move(reply_to)) {}
+
+    void run() noexcept override {
+        try {
+            if constexpr (std::is_void_v<value_type>) {
+                function_();
+                value.emplace();
+            } else {
+                value.emplace(function_());
+            }
+        } catch (...) {
+            error = std::current_exception();
+        }
+        reply_to_->post(std::make_unique<reply>(this->shared_from_this()));
+    }
+
+    /// Whom the reply finds waiting; nobody when the wait was cancelled. For the loop's thread.
+    class listener : public waiter {
+      public:
+        virtual void answered() noexcept = 0;
+
+      protected:
+        ~listener() = default;
+    };
+    listener* waiting = nullptr;
+    optional_value<value_type> value;
+    std::exception_ptr error;
+
+  private:
+    class reply final : public letter {
+      public:
+        explicit reply(std::shared_ptr<blocking_call> call) noexcept : call_(std::move(call)) {}
+        void run() override {
+            if (call_->waiting != nullptr) call_->waiting->answered();
+        }
+
+      private:
+        std::shared_ptr<blocking_call> call_;
+    };
+
+    Function function_;
+    std::shared_ptr<mailbox> reply_to_;
+};
+
+template <class Function>
+class [[nodiscard("co_await it")]] blocking_awaiter final : public blocking_call<Function>::listener {
+    using call_type = blocking_call<Function>;
+
+  public:
+    explicit blocking_awaiter(Function function) : function_(std::move(function)) {}
+    blocking_awaiter(blocking_awaiter&& other) : function_(std::move(other.function_)) {}
+
+    bool await_ready() const noexcept { return false; }
+    template <environment_promise Promise>
+    bool await_suspend(std::coroutine_handle<Promise> coroutine) {
+        const environment where = coroutine.promise().where;
+        if (where.scope->is_cancelled()) return false;
+        call_ = std::make_shared<call_type>(std::move(function_), where.loop->remote());
+        where.loop->blocking().submit(call_);
+        this->enroll(where, coroutine);
+        call_->waiting = this;
+        return true;
+    }
+    typename call_type::value_type await_resume() {
+        if (call_ == nullptr) throw cancelled();
+        if (call_->error != nullptr) std::rethrow_exception(std::move(call_->error));
+        return std::move(call_->value).take();
+    }
+
+    const char* waiting_for() const noexcept override { return "blocking call"; }
+    void answered() noexcept override { this->resume_later(); }
+    void cancel_wait() noexcept override {
+        call_->waiting = nullptr;
+        call_ = nullptr;
+        this->resume_later();
+    }
+
+  private:
+    Function function_;
+    std::shared_ptr<call_type> call_;
+};
+
+}  // namespace detail
+
+/// Runs `function()` on another thread; suspends until it has returned, and gives its result or throws what it
+/// threw. Cancelling it goes on at once: the call itself cannot be stopped, its result is dropped when it ends. So
+/// whatever `function` uses must belong to it or be shared with it.
+template <class Function>
+    requires std::invocable<std::decay_t<Function>&>
+auto run_blocking(Function&& function) {
+    static_assert(!std::is_reference_v<std::invoke_result_t<std::decay_t<Function>&>>,
+                  "a reference would outlive what it refers to");
+    return detail::blocking_awaiter<std::decay_t<Function>>(std::forward<Function>(function));
+}
+
+}  // namespace sennit

@@ -1,0 +1,117 @@
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <string>
+
+#include <sennit/detail/intrusive_list.hpp>
+#include <sennit/detail/ready_queue.hpp>
+#include <sennit/environment.hpp>
+
+namespace sennit {
+
+/// Thrown out of a `co_await` when the scope around it was cancelled. It is not derived from `std::exception`, so
+/// that `catch (const std::exception&)` around a request cannot swallow the end of the program. Catch it only to
+/// clean up, and rethrow it.
+class cancelled final {};
+
+class cancel_scope;
+
+namespace detail {
+
+struct scope_tag;
+
+/// Something a coroutine waits for that a scope can cancel: base of operations, timers and the waits of `event`,
+/// `mutex`, `channel` and their like. It lives in the awaiter, hence in the frame of the waiting coroutine.
+class waiter : public list_hook<scope_tag>, public ready_node {
+  public:
+    /// The scope was cancelled. The waiter has left the scope's list; it must see to it that its coroutine is
+    /// resumed, now or when the kernel has let go of it.
+    virtual void cancel_wait() noexcept = 0;
+
+    /// What is waited for, in a word, for reports ("recv", "mutex").
+    virtual const char* waiting_for() const noexcept = 0;
+
+    const environment& where() const noexcept { return environment_; }
+
+  protected:
+    waiter() noexcept = default;
+    ~waiter() = default;
+
+    /// Joins the scope of `where`. False when that scope is cancelled already: nothing may be waited for then.
+    bool enroll(environment where, std::coroutine_handle<> coroutine) noexcept;
+
+    /// Leaves the scope and queues the coroutine behind those that are ready.
+    void resume_later() noexcept;
+
+    bool scope_cancelled() const noexcept;
+
+  private:
+    environment environment_;
+};
+
+}  // namespace detail
+
+/// A view of a scope through which code can ask whether it should stop. Cheap to copy; it must not outlive the scope.
+class cancel_token {
+  public:
+    explicit cancel_token(const cancel_scope& scope) noexcept : scope_(&scope) {}
+
+    /// True from the moment the scope or one around it is cancelled.
+    bool cancelled() const noexcept;
+
+    /// Throws `sennit::cancelled` when the scope is cancelled: a cancel point for code that computes for long.
+    void throw_if_cancelled() const;
+
+  private:
+    const cancel_scope* scope_;
+};
+
+/// A node of the tree of things that are cancelled together. Single-threaded, without atomics or allocation.
+/// Cancelling is a request and stays in force: whatever waits under the scope is asked to stop, and each later
+/// wait under it throws `cancelled` at once. What was already complete keeps its result.
+class cancel_scope : public detail::list_hook<detail::scope_tag> {
+  public:
+    /// A scope that nothing outside can cancel.
+    cancel_scope() noexcept = default;
+    /// A scope under `parent`; it starts out cancelled when `parent` is.
+    explicit cancel_scope(cancel_scope& parent) noexcept { attach(parent); }
+    ~cancel_scope();
+
+    /// Puts a scope that has no parent yet under `parent`.
+    void attach(cancel_scope& parent) noexcept;
+
+    /// Asks everything under this scope to stop. Calling it again has no effect.
+    void cancel() noexcept;
+
+    bool is_cancelled() const noexcept { return cancelled_; }
+    cancel_scope* parent() const noexcept { return parent_; }
+    cancel_token token() const noexcept { return cancel_token(*this); }
+
+    /// Appends one line for each thing that is waited for under this scope, indented by depth.
+    void describe(std::string& text, std::size_t depth = 0) const;
+
+  private:
+    friend class detail::waiter;
+
+    cancel_scope* parent_ = nullptr;
+    bool cancelled_ = false;
+    detail::intrusive_list<cancel_scope, detail::scope_tag> children_;
+    detail::intrusive_list<detail::waiter, detail::scope_tag> waiters_;
+};
+
+inline bool cancel_token::cancelled() const noexcept { return scope_->is_cancelled(); }
+
+namespace detail {
+inline bool waiter::scope_cancelled() const noexcept { return environment_.scope->is_cancelled(); }
+
+inline bool waiter::enroll(environment where, std::coroutine_handle<> coroutine) noexcept {
+    environment_ = where;
+    handle = coroutine;
+    if (where.scope->cancelled_) return false;
+    where.scope->waiters_.push_back(*this);
+    return true;
+}
+}  // namespace detail
+
+}  // namespace sennit

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <coroutine>
+
+namespace sennit::detail {
+
+/// What the loop can resume: a coroutine handle and the link that queues it. It lives in the awaiter or in the
+/// promise, so that making something ready never allocates.
+struct ready_node {
+    ready_node* next_ready = nullptr;
+    std::coroutine_handle<> handle;
+};
+
+/// The coroutines that can go on, first in, first out.
+class ready_queue {
+  public:
+    bool empty() const noexcept { return head_ == nullptr; }
+
+    void push(ready_node& node) noexcept {
+        node.next_ready = nullptr;
+        *(head_ == nullptr ? &head_ : &tail_->next_ready) = &node;
+        tail_ = &node;
+    }
+
+    ready_node& pop() noexcept {
+        ready_node& first = *head_;
+        head_ = first.next_ready;
+        return first;
+    }
+
+  private:
+    ready_node* head_ = nullptr;
+    ready_node* tail_ = nullptr;
+};
+
+}  // namespace sennit::detail

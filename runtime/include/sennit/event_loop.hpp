@@ -1,0 +1,160 @@
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <sennit/backend.hpp>
+#include <sennit/cancel.hpp>
+#include <sennit/detail/mailbox.hpp>
+#include <sennit/detail/misuse.hpp>
+#include <sennit/detail/ready_queue.hpp>
+#include <sennit/environment.hpp>
+#include <sennit/time.hpp>
+
+namespace sennit {
+
+template <class T>
+class task;
+class task_group;
+class stop_state;
+class blocking_pool;
+
+namespace detail {
+
+class timer;
+class timer_wheel;
+struct resource_tag;
+
+/// Something that has to be given back before its loop ends: an open socket, a listener.
+class loop_resource : public list_hook<resource_tag> {
+  public:
+    /// The loop is about to end: cancel what is in flight and use the loop no more once that has come back.
+    virtual void loop_ends() noexcept = 0;
+
+  protected:
+    ~loop_resource() = default;
+};
+
+}  // namespace detail
+
+/// How an event loop is set up.
+struct event_loop_options {
+    backend_kind backend = backend_kind::automatic;
+};
+
+/// A single-threaded scheduler: it resumes coroutines as their operations, timers and peers complete.
+///
+/// A loop belongs to the thread that made it; only `post` and `remote` may be used from others. Most programs never
+/// name it: `sennit::run(task)` makes one. Programs that have an event loop of their own drive this one with
+/// `run_once`, `next_deadline` and `poll_descriptor`.
+class event_loop {
+  public:
+    /// Throws `std::system_error` when the backend cannot be had (with the reason in its text) and
+    /// `std::invalid_argument` when SENNIT_BACKEND has a value that is not known.
+    explicit event_loop(const event_loop_options& options = {});
+    /// A loop on a backend of the caller's.
+    explicit event_loop(chosen_backend chosen);
+    event_loop(const event_loop&) = delete;
+    event_loop& operator=(const event_loop&) = delete;
+    /// Cancels what runs in the root group, waits for its end, and closes the sockets that are still open.
+    ~event_loop();
+
+    /// Runs `main` and everything it awaits to its end and returns its result or throws what it threw. What the
+    /// root group still runs goes on in the next `run` or `run_once` and ends with the loop.
+    /// Throws `std::logic_error` on the wrong thread, inside a running loop, and after fork(2).
+    template <class T>
+    T run(task<T> main);
+
+    /// One turn: due timers, ready coroutines, then completions, sleeping for them until `latest` at the most
+    /// (`time_point::min()`: not at all) and not while anything is ready. Throws like `run`.
+    void run_once(time_point latest = time_point::min());
+
+    /// When `run_once` has something to do even if no descriptor becomes readable: `time_point::min()` if at once,
+    /// `no_deadline` if never. It may be earlier than the next timer, never later.
+    time_point next_deadline() const noexcept;
+
+    /// A descriptor that becomes readable when `run_once` has something to do: for the poll set of a host loop.
+    int poll_descriptor() const noexcept { return io_->poll_descriptor(); }
+
+    /// Reads the loop's clock, which a simulated loop has made up.
+    time_point now() const noexcept { return io_->now(); }
+
+    std::string_view backend_name() const noexcept { return io_->name(); }
+    /// Which backend runs and why, for people: "epoll: io_uring_setup EPERM (seccomp or kernel.io_uring_disabled)".
+    const std::string& backend_reason() const noexcept { return reason_; }
+
+    /// Runs `function()` on the loop's thread, soon. May be called from any thread while the loop lives. An exception
+    /// that leaves it is reported on standard error.
+    template <class Function>
+    void post(Function function) {
+        mailbox_->post(std::make_unique<detail::function_letter<Function>>(std::move(function)));
+    }
+    /// Where other threads can post even when they may outlive the loop.
+    std::shared_ptr<detail::mailbox> remote() const noexcept { return mailbox_; }
+
+    /// The group of tasks that outlive the scope which spawns them. What they throw is reported on standard error.
+    task_group& root() noexcept { return *root_; }
+
+    /// The request to finish what is being done and end (SIGINT and SIGTERM, in `sennit::run`).
+    stop_state& stop() noexcept { return *stop_; }
+
+    /// The threads for calls that block.
+    blocking_pool& blocking();
+
+    /// What is being waited for, one line each, indented by scope.
+    std::string describe() const;
+
+    // What awaiters use.
+
+    backend& io() noexcept { return *io_; }
+    const backend& io() const noexcept { return *io_; }
+    cancel_scope& scope() noexcept { return scope_; }
+
+    /// Queues a coroutine behind those that are ready.
+    void schedule(detail::ready_node& node) noexcept {
+        if (thread_ != &detail::thread_marker) [[unlikely]] wrong_thread();
+        ready_.push(node);
+    }
+    /// Lets `resume` go on with `coroutine` once the current one has returned: symmetric transfer for builds in
+    /// which the compiler would grow the stack.
+    void transfer_to(std::coroutine_handle<> coroutine) noexcept { transfer_ = coroutine; }
+    /// Destroys a frame that stands at its final suspension, after the `resume` that took it there.
+    void retire(std::coroutine_handle<> finished) noexcept { retired_ = finished; }
+
+    /// Has `resource.loop_ends()` called before the loop ends, unless it unlinks itself first.
+    void attach(detail::loop_resource& resource) noexcept { resources_.push_back(resource); }
+
+    void arm(detail::timer& timer, time_point deadline) noexcept;
+    void disarm(detail::timer& timer) noexcept;
+
+  private:
+    void check_usable() const;
+    void run_until_empty(const task_group& group);
+    void run_due_and_ready();
+    void run_ready();
+    void read_mail();
+    [[noreturn]] static void wrong_thread() noexcept;
+
+    const char* thread_ = &detail::thread_marker;
+    backend* io_;
+    detail::ready_queue ready_;
+    std::coroutine_handle<> transfer_;
+    std::coroutine_handle<> retired_;
+    cancel_scope scope_;
+    detail::intrusive_list<detail::loop_resource, detail::resource_tag> resources_;
+    std::string reason_;
+    std::unique_ptr<backend> owned_io_;
+    std::unique_ptr<detail::timer_wheel> timers_;
+    std::shared_ptr<detail::mailbox> mailbox_;
+    std::unique_ptr<stop_state> stop_;
+    std::unique_ptr<blocking_pool> blocking_;
+    std::unique_ptr<task_group> root_;
+    const unsigned char* wiped_on_fork_;
+};
+
+}  // namespace sennit

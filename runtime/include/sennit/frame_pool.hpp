@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstddef>
+
+// Sanitizers must see each frame come and go, or a use of a destroyed coroutine would read recycled memory unnoticed.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SENNIT_FRAME_POOL 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define SENNIT_FRAME_POOL 0
+#endif
+#endif
+#ifndef SENNIT_FRAME_POOL
+#define SENNIT_FRAME_POOL 1
+#endif
+
+namespace sennit::detail {
+
+/// Per-thread free lists of coroutine frames, one for each multiple of 64 bytes up to 8 KiB. A frame's memory is
+/// an ordinary heap block, so a frame may be freed on another thread than the one that made it. The lists are
+/// bounded: what comes back above the bound goes to the heap at once.
+class frame_pool {
+  public:
+    static void* allocate(std::size_t size) {
+#if SENNIT_FRAME_POOL
+        const std::size_t size_class = (size + granule - 1) / granule;
+        if (size_class < classes) [[likely]] {
+            free_list& list = lists_[size_class];
+            if (block* first = list.first; first != nullptr) [[likely]] {
+                list.first = first->next;
+                --list.count;
+                return first;
+            }
+        }
+#endif
+        return allocate_slow(size);
+    }
+
+    static void deallocate(void* frame, std::size_t size) noexcept {
+#if SENNIT_FRAME_POOL
+        const std::size_t size_class = (size + granule - 1) / granule;
+        if (size_class < classes) [[likely]] {
+            free_list& list = lists_[size_class];
+            if (list.count < list.limit) [[likely]] {
+                list.first = new (frame) block{list.first};
+                ++list.count;
+                return;
+            }
+        }
+#endif
+        deallocate_slow(frame, size);
+    }
+
+  private:
+    struct block {
+        block* next;
+        static void* operator new(std::size_t, void* where) noexcept { return where; }
+    };
+    struct free_list {
+        block* first;
+        std::size_t count;
+        std::size_t limit;  // 0 until the thread's clean-up is registered
+    };
+
+    static constexpr std::size_t granule = 64;
+    static constexpr std::size_t classes = 129;
+    static constexpr std::size_t bytes_per_class = std::size_t{1} << 20;
+
+    struct thread_cleanup;
+    static void* allocate_slow(std::size_t size);
+    static void deallocate_slow(void* frame, std::size_t size) noexcept;
+
+    // Constant-initialised and trivially destructible: reading it costs no guard. `thread_cleanup` empties it.
+    static thread_local constinit free_list lists_[classes];
+};
+
+}  // namespace sennit::detail

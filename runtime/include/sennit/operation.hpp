@@ -1,0 +1,80 @@
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+
+#include <sennit/cancel.hpp>
+#include <sennit/environment.hpp>
+#include <sennit/request.hpp>
+
+namespace sennit {
+
+namespace detail {
+struct backend_tag;
+}
+
+/// One answer of a backend to a submitted operation.
+struct completion {
+    std::int32_t result;  ///< A non-negative number or a negated errno value.
+    bool more = false;    ///< A multishot operation goes on: further completions will follow.
+};
+
+/// A request on its way through a backend. It lives in the awaiter, hence in the frame of the waiting coroutine,
+/// and stays there until the backend has delivered its last completion.
+///
+/// The path is always the same: `start` -> `backend::submit` -> (kernel) -> `backend::wait` -> `complete` -> the
+/// loop resumes the coroutine. A cancelled scope only adds `backend::cancel`; the last completion still comes.
+class operation : public detail::waiter, public detail::list_hook<detail::backend_tag> {
+  public:
+    /// For backends: delivers a completion. Called from `backend::wait` only. After a completion without `more`
+    /// nothing of the backend names this operation any longer, and the operation may be gone when this returns.
+    virtual void complete(completion done) noexcept;
+
+    const request& what() const noexcept { return request_; }
+    const char* waiting_for() const noexcept override { return name_of(request_); }
+
+    /// For backends: room for their own bookkeeping while the operation is in flight.
+    struct in_flight_state {
+        std::uint32_t outstanding = 0;     ///< completions that still name the operation
+        bool cancel_requested = false;     ///< `backend::cancel` was called
+        bool result_known = false;         ///< the terminal result is in `result`
+        std::int32_t result = 0;           ///< kept while a cancel's own completion is outstanding
+    };
+    in_flight_state in_flight;
+
+  protected:
+    explicit operation(const request& what) noexcept : request_(what) {}
+    /// An operation can be moved until it is started: so awaitables can be handed to `as_result` or `with_timeout`.
+    operation(operation&& other) noexcept : request_(other.request_) {}
+    ~operation() = default;
+
+    /// Submits the request on behalf of `coroutine`. False when the scope is cancelled: nothing was submitted, the
+    /// coroutine goes on at once and finds `cancelled`.
+    bool start(environment where, std::coroutine_handle<> coroutine) noexcept;
+
+    /// Submits the operation to the backend of `loop`, for operations outside any scope.
+    void submit_to(event_loop& loop) noexcept;
+
+    /// Submits the operation again inside the scope it joined: for the rest after a short transfer.
+    void submit_again() noexcept { submit_to(*where().loop); }
+
+    void cancel_wait() noexcept override;
+
+    /// Ends the wait with this result.
+    void finish(std::int32_t result) noexcept;
+
+    /// Throws `cancelled` when the wait ended because of its scope.
+    void throw_if_cancelled() const {
+        if (result_ == cancelled_result) [[unlikely]] throw_cancelled();
+    }
+
+    static const std::int32_t cancelled_result;  ///< -ECANCELED
+
+    request request_;
+    std::int32_t result_ = 0;
+
+  private:
+    void throw_cancelled() const;
+};
+
+}  // namespace sennit

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <variant>
+
+struct msghdr;
+struct sockaddr;
+
+namespace sennit {
+
+// The closed set of things a backend can be asked to do. To add an operation, add one struct here and one overload
+// to each backend; the compiler lists the places. Results follow the convention of io_uring's completions: a
+// non-negative number, or a negated errno value.
+
+/// accept4(2). The result is a descriptor. `multishot`: keeps completing, once for each connection, until a
+/// completion says that no more will follow.
+struct accept_request {
+    int fd;
+    bool multishot;
+};
+
+/// connect(2).
+struct connect_request {
+    int fd;
+    const sockaddr* address;
+    std::uint32_t address_length;
+};
+
+/// recv(2). The result is the number of bytes, 0 at the end of the stream.
+struct recv_request {
+    int fd;
+    void* data;
+    std::size_t size;
+    int flags;
+};
+
+/// send(2); backends add MSG_NOSIGNAL. The result may be less than `size`.
+struct send_request {
+    int fd;
+    const void* data;
+    std::size_t size;
+    int flags;
+};
+
+/// recvmsg(2).
+struct recvmsg_request {
+    int fd;
+    msghdr* message;
+    int flags;
+};
+
+/// sendmsg(2); backends add MSG_NOSIGNAL.
+struct sendmsg_request {
+    int fd;
+    const msghdr* message;
+    int flags;
+};
+
+/// poll(2) on one descriptor of any kind. The result is the mask of events that occurred.
+struct poll_request {
+    int fd;
+    std::uint32_t events;
+};
+
+/// shutdown(2).
+struct shutdown_request {
+    int fd;
+    int how;
+};
+
+using request = std::variant<accept_request, connect_request, recv_request, send_request, recvmsg_request,
+                             sendmsg_request, poll_request, shutdown_request>;
+
+/// The descriptor a request is about; every request has exactly one.
+int descriptor_of(const request& what) noexcept;
+
+/// The request's name for messages: "recv", "accept", ...
+const char* name_of(const request& what) noexcept;
+
+}  // namespace sennit

@@ -1,0 +1,403 @@
+// The backend on epoll: it owns the operations between their submission and their completion. Its one hard
+// idea is to know, without a system call, that a call would block. Operations are tried first; what would
+// block is parked at its descriptor until epoll reports an edge. An edge comes only after a moment of "not
+// ready", so `readable` or `writable` is cleared only when the kernel has said so and epoll is watching: then
+// the edge cannot have gone by.
+//
+// The facts that shaped it:
+// - epoll(7), question 9: with EPOLLET one may wait again after EAGAIN, and on a stream already after a
+// transfer
+//   shorter than asked, which saves the call that would say EAGAIN. That holds for TCP only: a Unix socket
+//   also stops at a message with descriptors (unix(7)), and TCP itself stops at urgent data (tcp(7)), for
+//   which EPOLLPRI is watched. After EPOLLRDHUP no further edge may come: from then on every read is tried.
+// - EPOLLOUT is watched only while it is needed: a datagram or Unix socket gives an edge for every message
+// that
+//   leaves its send buffer (sock_def_write_space), each of which would end a sleep for nothing.
+// - A descriptor that always has data at once, as in short connections, never gets registered: EPOLL_CTL_ADD
+// and DEL
+//   cost more than four calls that say EAGAIN.
+// - accept4 that finds no connection costs ten times as much as poll(2) that says so: it makes a file first.
+// - connect(2): EINPROGRESS, then writable, then SO_ERROR. A Unix socket whose peer's backlog is full gives
+// EAGAIN
+//   and nothing will report when there is room: it is tried again, 1 ms later at first, 50 ms at most, driven
+//   by a timerfd so that a host loop which sleeps on the epoll descriptor sees it too.
+// - poll requests name descriptors that others opened and may close behind our back as soon as the request
+// has
+//   ended. Their registration ends with the last request.
+// - EPOLL_CTL_ADD on a regular file: EPERM, and poll(2) finds it ready always.
+// - MSG_DONTWAIT rather than trust in O_NONBLOCK, which another process may change on a shared file
+// description.
+
+#include "epoll_backend.hpp"
+
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <chrono>
+#include <system_error>
+#include <utility>
+#include <variant>
+
+#include "buffer_check.hpp"
+#include "epoll_set.hpp"
+#include "kernel_backend.hpp"
+#include "system_calls.hpp"
+
+namespace sennit {
+
+namespace {
+
+constexpr std::uint32_t reading = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
+constexpr std::uint32_t writing = EPOLLOUT | EPOLLET;
+constexpr std::uint32_t failing = EPOLLERR | EPOLLHUP;
+
+// What a file that cannot be waited for is to poll(2).
+constexpr std::uint32_t always_ready = EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM;
+
+constexpr int events_at_once = 256;
+constexpr int accepts_at_once = 16;
+constexpr unsigned waits_without_events = 16;
+
+constexpr std::chrono::milliseconds shortest_retry{1};
+constexpr std::chrono::milliseconds longest_retry{50};
+
+using detail::uninterrupted;
+
+class epoll_backend final : public kernel_backend {
+  public:
+    epoll_backend();
+    ~epoll_backend() override;
+
+    std::string_view name() const noexcept override { return "epoll"; }
+    void submit(operation& what) noexcept override;
+    void cancel(operation& what) noexcept override;
+    void wait(time_point deadline) override;
+    std::size_t in_flight() const noexcept override { return in_flight_; }
+    int poll_descriptor() const noexcept override { return set_.poll_descriptor(); }
+
+    int open_socket(int domain, int type, int protocol) noexcept override;
+    int open_socket_pair(int domain, int type, int protocol, int (&pair)[2]) noexcept override;
+    void close(int fd) noexcept override;
+
+  private:
+    struct attempt;
+
+    void run(operation_list& batch, std::uint32_t reported) noexcept;
+    void on_event(const epoll_event& event) noexcept;
+    void deliver(operation& what, std::int32_t result) noexcept;
+    void park(operation& what, int fd, std::uint32_t events) noexcept;
+    void park_until_retry(operation& what) noexcept;
+
+    int retry_timer_ = -1;
+    unsigned waits_since_events_ = 0;
+    std::size_t in_flight_ = 0;
+    std::size_t delivered_ = 0;
+    duration retry_delay_ = shortest_retry;
+    epoll_set set_;
+    // Two lists in turn: what is submitted while one is worked off goes to the other, which bounds the work.
+    operation_list attempt_lists_[2];
+    operation_list* attempts_ = &attempt_lists_[0];
+    operation_list retries_;
+    operation_list cancelled_;
+};
+
+epoll_backend::epoll_backend() : kernel_backend(socket_mode::non_blocking) {
+    // Each write to an eventfd gives an edge, so nobody needs to read it.
+    const int error = set_.watch_internal(wake_descriptor(), epoll_set::wake_tag);
+    if (error < 0) throw std::system_error(-error, std::system_category(), "epoll_ctl");
+}
+
+epoll_backend::~epoll_backend() {
+    assert(in_flight_ == 0);
+    if (retry_timer_ >= 0) ::close(retry_timer_);
+}
+
+void epoll_backend::submit(operation& what) noexcept {
+    detail::check_buffers(what.what());
+    ++in_flight_;
+    attempts_->push_back(what);
+}
+
+void epoll_backend::cancel(operation& what) noexcept {
+    auto& link = static_cast<detail::list_hook<detail::backend_tag>&>(what);
+    // An operation that is in no list has its last completion behind it.
+    if (!link.linked() || what.in_flight.result_known) return;
+    link.unlink();
+    what.in_flight.result_known = true;
+    cancelled_.push_back(what);
+}
+
+void epoll_backend::wait(time_point deadline) {
+    delivered_ = 0;
+
+    operation_list ended;
+    ended.splice_back(cancelled_);
+    while (!ended.empty()) deliver(ended.pop_front(), -ECANCELED);
+
+    operation_list& batch = *attempts_;
+    attempts_ = attempts_ == &attempt_lists_[0] ? &attempt_lists_[1] : &attempt_lists_[0];
+    run(batch, 0);
+
+    // Whoever got something goes on first; but the others' events must not wait for ever.
+    const bool idle = delivered_ == 0 && attempts_->empty() && cancelled_.empty();
+    if (!idle && ++waits_since_events_ < waits_without_events) return;
+    waits_since_events_ = 0;
+
+    duration rest = duration::zero();
+    if (idle && deadline == no_deadline) {
+        rest = duration::max();
+    } else if (idle && deadline > time_point()) {
+        rest = deadline - now();
+    }
+    epoll_event events[events_at_once];
+    const int count = set_.wait(events, events_at_once, rest);
+    for (int i = 0; i < count; ++i) on_event(events[i]);
+}
+
+/// Tries an operation once. `reported` holds the events that led to the try; 0 when nothing is known.
+struct epoll_backend::attempt {
+    epoll_backend& io;
+    operation& what;
+    std::uint32_t reported;
+
+    void operator()(const recv_request& request) const noexcept {
+        epoll_descriptor* const descriptor = io.set_.find(request.fd);
+        if (descriptor != nullptr && !descriptor->readable) return descriptor->readers.push_back(what);
+        const std::int32_t result = uninterrupted(
+            [&] { return ::recv(request.fd, request.data, request.size, request.flags | MSG_DONTWAIT); });
+        if (result == -EAGAIN) return io.park(what, request.fd, reading);
+        // 0 is the end of the stream, which stays readable. Flags like MSG_PEEK leave data behind.
+        if (descriptor != nullptr && descriptor->tcp && (descriptor->interest & EPOLLIN) != 0 &&
+            !descriptor->always_try && request.flags == 0 && result > 0 &&
+            static_cast<std::size_t>(result) < request.size) {
+            descriptor->readable = false;
+        }
+        io.deliver(what, result);
+    }
+
+    void operator()(const recvmsg_request& request) const noexcept {
+        epoll_descriptor* const descriptor = io.set_.find(request.fd);
+        if (descriptor != nullptr && !descriptor->readable) return descriptor->readers.push_back(what);
+        const std::int32_t result = uninterrupted(
+            [&] { return ::recvmsg(request.fd, request.message, request.flags | MSG_DONTWAIT); });
+        if (result == -EAGAIN) return io.park(what, request.fd, reading);
+        io.deliver(what, result);
+    }
+
+    void operator()(const send_request& request) const noexcept {
+        epoll_descriptor* const descriptor = io.set_.find(request.fd);
+        if (descriptor != nullptr && !descriptor->writable) return descriptor->writers.push_back(what);
+        const int flags = request.flags | MSG_DONTWAIT | MSG_NOSIGNAL;
+        const std::int32_t result =
+            uninterrupted([&] { return ::send(request.fd, request.data, request.size, flags); });
+        if (result == -EAGAIN) return io.park(what, request.fd, writing);
+        if (descriptor != nullptr && descriptor->tcp && (descriptor->interest & EPOLLOUT) != 0 &&
+            !descriptor->always_try && result > 0 && static_cast<std::size_t>(result) < request.size) {
+            descriptor->writable = false;
+        }
+        io.deliver(what, result);
+    }
+
+    void operator()(const sendmsg_request& request) const noexcept {
+        epoll_descriptor* const descriptor = io.set_.find(request.fd);
+        if (descriptor != nullptr && !descriptor->writable) return descriptor->writers.push_back(what);
+        const int flags = request.flags | MSG_DONTWAIT | MSG_NOSIGNAL;
+        const std::int32_t result =
+            uninterrupted([&] { return ::sendmsg(request.fd, request.message, flags); });
+        if (result == -EAGAIN) return io.park(what, request.fd, writing);
+        io.deliver(what, result);
+    }
+
+    void operator()(const accept_request& request) const noexcept {
+        const epoll_descriptor* const descriptor = io.set_.find(request.fd);
+        if (descriptor != nullptr && !descriptor->readable) return io.park(what, request.fd, reading);
+        const bool own = descriptor != nullptr && descriptor->own;
+        if (!own) {
+            if (const int error = detail::make_non_blocking(request.fd); error < 0)
+                return io.deliver(what, error);
+        }
+        const bool tcp = own ? descriptor->tcp : detail::speaks_tcp(request.fd);
+        for (int i = 0; i < accepts_at_once; ++i) {
+            const bool known_ready = i == 0 && reported != 0;
+            if (!known_ready && detail::poll_now(request.fd, EPOLLIN) == 0)
+                return io.park(what, request.fd, reading);
+            const std::int32_t result =
+                uninterrupted([&] { return ::accept4(request.fd, nullptr, nullptr, io.socket_flags()); });
+            if (result == -ECONNABORTED || result == -EPROTO) continue;
+            if (result == -EAGAIN) return io.park(what, request.fd, reading);
+            if (result >= 0) io.set_.add_own(result, tcp);
+            if (result < 0 || !request.multishot) return io.deliver(what, result);
+            // It is in a list while it completes, so that it can be cancelled meanwhile.
+            io.attempts_->push_back(what);
+            ++io.delivered_;
+            what.complete({result, true});
+            if (what.in_flight.result_known) return;
+            static_cast<detail::list_hook<detail::backend_tag>&>(what).unlink();
+        }
+        io.attempts_->push_back(what);
+    }
+
+    void operator()(const connect_request& request) const noexcept {
+        if (reported != 0) {
+            std::int32_t error = 0;
+            std::uint32_t size = sizeof error;
+            const int failure = io.get_option(request.fd, SOL_SOCKET, SO_ERROR, &error, size);
+            return io.deliver(what, failure < 0 ? failure : -error);
+        }
+        const epoll_descriptor* const descriptor = io.set_.find(request.fd);
+        if (descriptor == nullptr || !descriptor->own) {
+            if (const int error = detail::make_non_blocking(request.fd); error < 0)
+                return io.deliver(what, error);
+        }
+        const std::int32_t result =
+            uninterrupted([&] { return ::connect(request.fd, request.address, request.address_length); });
+        // EALREADY: an attempt whose operation was cancelled is still under way.
+        if (result == -EINPROGRESS || result == -EALREADY)
+            return io.park(what, request.fd, writing | reading);
+        if (request.address_length >= sizeof(sa_family_t) && request.address->sa_family == AF_UNIX) {
+            if (result == -EAGAIN) return io.park_until_retry(what);
+            io.retry_delay_ = shortest_retry;
+        }
+        io.deliver(what, result);
+    }
+
+    void operator()(const poll_request& request) const noexcept {
+        const std::uint32_t wanted = request.events & 0xffff;
+        if (const std::uint32_t there = reported & (wanted | failing); there != 0) {
+            return io.deliver(what, static_cast<std::int32_t>(there));
+        }
+        if (reported == 0) {
+            if (const std::int32_t there = detail::poll_now(request.fd, wanted); there != 0)
+                return io.deliver(what, there);
+        }
+        io.park(what, request.fd, wanted | EPOLLET);
+    }
+
+    void operator()(const shutdown_request& request) const noexcept {
+        io.deliver(what, io.shutdown(request.fd, request.how));
+    }
+};
+
+void epoll_backend::run(operation_list& batch, std::uint32_t reported) noexcept {
+    while (!batch.empty()) {
+        operation& next = batch.pop_front();
+        std::visit(attempt{*this, next, reported}, next.what());
+    }
+}
+
+void epoll_backend::on_event(const epoll_event& event) noexcept {
+    operation_list woken;
+    if (event.data.u64 == epoll_set::wake_tag) return;
+    if (event.data.u64 == epoll_set::retry_tag) {
+        woken.splice_back(retries_);
+        return run(woken, 0);
+    }
+
+    int fd;
+    epoll_descriptor* const descriptor = set_.subject(event, fd);
+    if (descriptor == nullptr) return;
+    const std::uint32_t reported = event.events;
+    const bool writable = (reported & (EPOLLOUT | failing)) != 0;
+    if ((reported & (reading | failing)) != 0) descriptor->readable = true;
+    if (writable) descriptor->writable = true;
+    if ((reported & (EPOLLRDHUP | EPOLLPRI | failing)) != 0) descriptor->always_try = true;
+
+    const std::size_t delivered_before = delivered_;
+    woken.splice_back(descriptor->readers);
+    if (writable) woken.splice_back(descriptor->writers);
+    run(woken, reported);
+
+    // Nobody waited for this edge, and the next ones would be as useless.
+    if (reported == EPOLLOUT && delivered_ == delivered_before && descriptor->writers.empty()) {
+        set_.ignore(fd, *descriptor, EPOLLOUT);
+    }
+}
+
+/// The operation is over. It may be gone when this returns.
+void epoll_backend::deliver(operation& what, std::int32_t result) noexcept {
+    if (const auto* poll = std::get_if<poll_request>(&what.what())) {
+        epoll_descriptor* const descriptor = set_.find(poll->fd);
+        if (descriptor != nullptr && !descriptor->own && descriptor->readers.empty() &&
+            descriptor->writers.empty()) {
+            set_.unwatch(poll->fd, *descriptor);
+        }
+    }
+    --in_flight_;
+    ++delivered_;
+    what.complete({result});
+}
+
+/// Lets the operation wait for these events.
+void epoll_backend::park(operation& what, int fd, std::uint32_t events) noexcept {
+    epoll_descriptor* const descriptor = set_.obtain(fd);
+    if (descriptor == nullptr) return deliver(what, -ENOMEM);
+    const bool polled = std::holds_alternative<poll_request>(what.what());
+    if (!polled && !descriptor->own && descriptor->interest == 0) descriptor->tcp = detail::speaks_tcp(fd);
+    // What is polled may have been closed and replaced since it was registered.
+    if (polled || (descriptor->interest & events) != events) {
+        const int error = set_.watch(fd, *descriptor, events);
+        if (polled && error == -EPERM && (events & always_ready) != 0) {
+            return deliver(what, static_cast<std::int32_t>(events & always_ready));
+        }
+        if (error < 0) return deliver(what, error);
+    }
+    const bool writes = !polled && (events & EPOLLOUT) != 0;
+    if (!polled) (writes ? descriptor->writable : descriptor->readable) = false;
+    (writes ? descriptor->writers : descriptor->readers).push_back(what);
+}
+
+/// Lets a connect that found a full backlog wait for its next try.
+void epoll_backend::park_until_retry(operation& what) noexcept {
+    if (retry_timer_ < 0) {
+        retry_timer_ = ::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+        if (retry_timer_ >= 0 && set_.watch_internal(retry_timer_, epoll_set::retry_tag) < 0) {
+            ::close(std::exchange(retry_timer_, -1));
+        }
+        if (retry_timer_ < 0) return deliver(what, -EAGAIN);
+    }
+    if (retries_.empty()) {
+        itimerspec once{};
+        once.it_value.tv_nsec = retry_delay_.count();
+        ::timerfd_settime(retry_timer_, 0, &once, nullptr);
+        retry_delay_ = std::min<duration>(2 * retry_delay_, longest_retry);
+    }
+    retries_.push_back(what);
+}
+
+int epoll_backend::open_socket(int domain, int type, int protocol) noexcept {
+    const int fd = kernel_backend::open_socket(domain, type, protocol);
+    const bool internet = domain == AF_INET || domain == AF_INET6;
+    const bool stream = (type & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) == SOCK_STREAM;
+    if (fd >= 0) set_.add_own(fd, internet && stream && (protocol == 0 || protocol == IPPROTO_TCP));
+    return fd;
+}
+
+int epoll_backend::open_socket_pair(int domain, int type, int protocol, int (&pair)[2]) noexcept {
+    const int error = kernel_backend::open_socket_pair(domain, type, protocol, pair);
+    if (error == 0) {
+        for (const int fd : pair) set_.add_own(fd, false);
+    }
+    return error;
+}
+
+void epoll_backend::close(int fd) noexcept {
+    if (epoll_descriptor* const descriptor = set_.find(fd)) {
+        assert(descriptor->readers.empty() && descriptor->writers.empty());
+        set_.unwatch(fd, *descriptor);
+    }
+    kernel_backend::close(fd);
+}
+
+}  // namespace
+
+std::unique_ptr<backend> make_epoll_backend() {
+    return std::make_unique<epoll_backend>();
+}
+
+}  // namespace sennit

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <sennit/operation.hpp>
+#include <sennit/time.hpp>
+
+struct epoll_event;
+
+namespace sennit {
+
+using operation_list = detail::intrusive_list<operation, detail::backend_tag>;
+
+/// What the epoll backend knows about one descriptor number.
+struct epoll_descriptor {
+    std::uint32_t generation = 0;  ///< tells events of this registration from those of an earlier one
+    std::uint32_t interest = 0;    ///< what epoll watches for; 0: not registered
+    bool readable = true;          ///< false: an EPOLLIN edge will come before a read can succeed
+    bool writable = true;          ///< false: an EPOLLOUT edge will come before a write can succeed
+    bool always_try = false;       ///< a short read does not mean that nothing is left
+    bool own = false;              ///< opened or accepted by this backend, hence also closed by it
+    bool tcp = false;
+    operation_list readers;  ///< accept, recv, recvmsg and every poll
+    operation_list writers;  ///< connect, send, sendmsg
+
+    /// Forgets everything but the generation, which moves on.
+    void renew() noexcept {
+        ++generation;
+        interest = 0;
+        readable = writable = true;
+        always_try = own = tcp = false;
+    }
+};
+
+/// An epoll instance and the descriptors it knows, by number.
+class epoll_set {
+  public:
+    /// Throws `std::system_error` when there is no descriptor left for it.
+    epoll_set();
+    epoll_set(const epoll_set&) = delete;
+    epoll_set& operator=(const epoll_set&) = delete;
+    ~epoll_set();
+
+    int poll_descriptor() const noexcept { return epoll_; }
+
+    /// Null when nothing is known about `fd`. Entries stay where they are: lists hold pointers into them.
+    epoll_descriptor* find(int fd) const noexcept {
+        const std::size_t number = static_cast<unsigned>(fd);
+        if (number / page_size >= pages_.size()) return nullptr;
+        page* const found = pages_[number / page_size].get();
+        return found == nullptr ? nullptr : &(*found)[number % page_size];
+    }
+
+    /// The entry of `fd`, made if need be; null when there is no memory left. For numbers that are known to
+    /// be open only: a wild number in a request must not blow up the table.
+    epoll_descriptor* obtain(int fd) noexcept;
+
+    /// Notes a descriptor that this backend has just opened.
+    void add_own(int fd, bool tcp) noexcept;
+
+    /// Adds `events` to what is watched for; epoll reports those that are there already. 0 or a negated errno
+    /// value.
+    int watch(int fd, epoll_descriptor& descriptor, std::uint32_t events) noexcept;
+
+    /// Takes `events` out of what is watched for.
+    void ignore(int fd, epoll_descriptor& descriptor, std::uint32_t events) noexcept;
+
+    /// Ends the registration, if there is one, and forgets what is known about the descriptor.
+    void unwatch(int fd, epoll_descriptor& descriptor) noexcept;
+
+    /// Watches a descriptor of the backend's own for edges of EPOLLIN; its events carry `tag`, which must be
+    /// one of the two below.
+    int watch_internal(int fd, std::uint64_t tag) noexcept;
+    static constexpr std::uint64_t wake_tag = ~std::uint64_t{0};
+    static constexpr std::uint64_t retry_tag = ~std::uint64_t{1};
+
+    /// The entry an event is about; null when the registration that made it is gone.
+    epoll_descriptor* subject(const epoll_event& event, int& fd) const noexcept;
+
+    /// Sleeps for `rest` at most, `duration::max()` being for ever. The number of events; 0 when time is up
+    /// or a signal came. Throws `std::system_error` when the epoll instance is broken.
+    int wait(epoll_event* events, int capacity, duration rest);
+
+  private:
+    static constexpr std::size_t page_size = 64;
+    using page = std::array<epoll_descriptor, page_size>;
+
+    int epoll_;
+    bool coarse_timeouts_ = false;
+    std::vector<std::unique_ptr<page>> pages_;
+};
+
+}  // namespace sennit

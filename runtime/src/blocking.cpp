@@ -1,0 +1,99 @@
+// Threads for calls that block. Its one hard idea: a call that nobody waits for any more cannot be stopped, and
+// the end of the program must not wait for it either. So what the threads use is shared with them: idle ones are
+// joined, a busy one is detached and keeps its share alive until its call returns.
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <condition_variable>
+#include <deque>
+#include <list>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include <sennit/blocking.hpp>
+
+namespace sennit {
+
+namespace {
+constexpr std::size_t max_threads = 4;
+}
+
+struct blocking_pool::shared {
+    struct worker {
+        std::thread thread;
+        bool busy = false;
+    };
+
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::deque<std::shared_ptr<job>> waiting;
+    std::list<worker> workers;
+    std::size_t idle = 0;
+    bool stopping = false;
+
+    static void work(std::shared_ptr<shared> self, worker& me) {
+        std::unique_lock lock(self->mutex);
+        for (;;) {
+            ++self->idle;
+            self->changed.wait(lock, [&] { return self->stopping || !self->waiting.empty(); });
+            --self->idle;
+            if (self->stopping) return;
+            auto next = std::move(self->waiting.front());
+            self->waiting.pop_front();
+            me.busy = true;
+            lock.unlock();
+            next->run();
+            next.reset();
+            lock.lock();
+            me.busy = false;
+        }
+    }
+};
+
+blocking_pool::blocking_pool() : shared_(std::make_shared<shared>()) {}
+
+blocking_pool::~blocking_pool() {
+    std::list<std::thread> to_join;
+    {
+        const std::lock_guard lock(shared_->mutex);
+        shared_->stopping = true;
+        shared_->waiting.clear();
+        for (auto& each : shared_->workers) {
+            if (each.busy) {
+                each.thread.detach();
+            } else {
+                to_join.push_back(std::move(each.thread));
+            }
+        }
+    }
+    shared_->changed.notify_all();
+    for (auto& each : to_join) each.join();
+}
+
+void blocking_pool::submit(std::shared_ptr<job> work) {
+    const std::lock_guard lock(shared_->mutex);
+    if (shared_->idle <= shared_->waiting.size() && shared_->workers.size() < max_threads) {
+        // A new thread inherits the mask: signals are for the threads of the program, not for these.
+        sigset_t all;
+        sigset_t before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        auto& added = shared_->workers.emplace_back();
+        try {
+            added.thread = std::thread(shared::work, shared_, std::ref(added));
+        } catch (const std::system_error&) {
+            shared_->workers.pop_back();
+            pthread_sigmask(SIG_SETMASK, &before, nullptr);
+            if (shared_->workers.empty()) throw;
+            shared_->waiting.push_back(std::move(work));
+            return;
+        }
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    }
+    shared_->waiting.push_back(std::move(work));
+    shared_->changed.notify_one();
+}
+
+}  // namespace sennit

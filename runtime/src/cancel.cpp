@@ -1,0 +1,63 @@
+// The tree of cancel scopes. Its one hard idea: cancelling marks the whole subtree first and only then tells the
+// waiters, each taken out of its list before it is told. So a waiter may do what it likes (leave, be resumed
+// later, destroy a sibling) and whoever starts to wait meanwhile sees a scope that is cancelled already.
+
+#include <cassert>
+
+#include <sennit/cancel.hpp>
+#include <sennit/event_loop.hpp>
+
+namespace sennit {
+
+void cancel_token::throw_if_cancelled() const {
+    if (cancelled()) throw sennit::cancelled();
+}
+
+cancel_scope::~cancel_scope() {
+    assert(children_.empty() && waiters_.empty());
+    unlink();
+}
+
+void cancel_scope::attach(cancel_scope& parent) noexcept {
+    assert(parent_ == nullptr && children_.empty() && waiters_.empty());
+    parent_ = &parent;
+    cancelled_ = cancelled_ || parent.cancelled_;
+    parent.children_.push_back(*this);
+}
+
+void cancel_scope::cancel() noexcept {
+    if (cancelled_) return;
+    cancelled_ = true;
+
+    // Children that are cancelled already told their waiters when that happened.
+    detail::intrusive_list<cancel_scope, detail::scope_tag> visited;
+    while (!children_.empty()) {
+        cancel_scope& child = children_.pop_front();
+        visited.push_back(child);
+        child.cancel();
+    }
+    children_.splice_back(visited);
+
+    while (!waiters_.empty()) waiters_.pop_front().cancel_wait();
+}
+
+void cancel_scope::describe(std::string& text, std::size_t depth) const {
+    waiters_.for_each([&](const detail::waiter& each) {
+        text.append(2 * depth, ' ').append(each.waiting_for()).append(1, '\n');
+    });
+    children_.for_each([&](const cancel_scope& child) {
+        text.append(2 * depth, ' ').append(child.cancelled_ ? "scope (cancelled)\n" : "scope\n");
+        child.describe(text, depth + 1);
+    });
+}
+
+namespace detail {
+
+void waiter::resume_later() noexcept {
+    unlink();
+    environment_.loop->schedule(*this);
+}
+
+}  // namespace detail
+
+}  // namespace sennit

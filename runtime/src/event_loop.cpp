@@ -1,0 +1,179 @@
+// The event loop. It owns the order in which things happen; its one hard idea is that order, numbered below:
+// everything that a turn produced goes to the backend together, in step 5, and nothing completes before that.
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <stdexcept>
+#include <system_error>
+
+#include "timer_wheel.hpp"
+
+#include <sennit/blocking.hpp>
+#include <sennit/detail/report.hpp>
+#include <sennit/detail/timer.hpp>
+#include <sennit/event_loop.hpp>
+#include <sennit/stop.hpp>
+#include <sennit/task_group.hpp>
+
+namespace sennit {
+
+namespace {
+
+// Coroutines resumed between two looks at the kernel and the timers: enough to make the system call cheap per
+// coroutine, few enough that tasks which only yield hold up I/O for some microseconds at most.
+constexpr int resumptions_per_turn = 256;
+
+/// The running loop of this thread: only to tell a loop that is run inside another what is wrong.
+thread_local constinit const event_loop* running_here = nullptr;
+
+class running_mark {
+  public:
+    explicit running_mark(const event_loop& loop) noexcept { running_here = &loop; }
+    running_mark(const running_mark&) = delete;
+    running_mark& operator=(const running_mark&) = delete;
+    ~running_mark() { running_here = nullptr; }
+};
+
+/// One byte that is 1 here and 0 in a child after fork(2): asking it costs no system call.
+const unsigned char* make_fork_witness() {
+    const auto size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    void* const page = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) throw std::system_error(errno, std::system_category(), "event_loop: mmap");
+    ::madvise(page, size, MADV_WIPEONFORK);
+    auto* const witness = static_cast<unsigned char*>(page);
+    *witness = 1;
+    return witness;
+}
+
+void free_fork_witness(const unsigned char* witness) noexcept {
+    ::munmap(const_cast<unsigned char*>(witness), static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
+}
+
+}  // namespace
+
+event_loop::event_loop(const event_loop_options& options) : event_loop(make_backend(options.backend)) {}
+
+event_loop::event_loop(chosen_backend chosen)
+    : io_(chosen.implementation.get()),
+      reason_(std::move(chosen.reason)),
+      owned_io_(std::move(chosen.implementation)),
+      timers_(std::make_unique<detail::timer_wheel>()),
+      mailbox_(std::make_shared<detail::mailbox>(*io_)),
+      stop_(std::make_unique<stop_state>()),
+      root_(std::make_unique<task_group>(environment{this, &scope_}, task_group::on_failure::report)),
+      wiped_on_fork_(make_fork_witness()) {}
+
+event_loop::~event_loop() {
+    if (thread_ != &detail::thread_marker) wrong_thread();
+    if (*wiped_on_fork_ == 0) {
+        // The ring and its operations belong to the parent; a child can only leave them alone.
+        static_cast<void>(owned_io_.release());
+        static_cast<void>(root_.release());
+        return;
+    }
+    root_->cancel();
+    if (root_->size() != 0) run_until_empty(*root_);
+    while (!resources_.empty()) resources_.pop_front().loop_ends();
+    // What was in flight for them still has to come back.
+    while (io_->in_flight() != 0) run_once(no_deadline);
+    mailbox_->close();
+    root_.reset();
+    blocking_.reset();
+    free_fork_witness(wiped_on_fork_);
+}
+
+void event_loop::check_usable() const {
+    if (thread_ != &detail::thread_marker) {
+        throw std::logic_error("sennit::event_loop: used on a thread that did not make it; use post()");
+    }
+    if (running_here != nullptr) {
+        throw std::logic_error(running_here == this
+                                   ? "sennit::event_loop: run inside itself; co_await the task instead"
+                                   : "sennit::event_loop: another loop is running on this thread");
+    }
+    if (*wiped_on_fork_ == 0) {
+        throw std::logic_error("sennit::event_loop: used after fork(); make the loop in the child, after the fork");
+    }
+}
+
+void event_loop::run_once(time_point latest) {
+    check_usable();
+    const running_mark mark(*this);
+    run_due_and_ready();
+    // 4. How long there is nothing to do. 5. Submit, sleep and collect, in one call.
+    io_->wait(std::min(latest, next_deadline()));
+}
+
+void event_loop::run_until_empty(const task_group& group) {
+    check_usable();
+    const running_mark mark(*this);
+    for (;;) {
+        run_due_and_ready();
+        // The last task ends in the line above; after that nothing may come any more that would end a sleep.
+        if (group.size() == 0) return;
+        io_->wait(next_deadline());
+    }
+}
+
+void event_loop::run_due_and_ready() {
+    // 1. The clock, read once a turn when there are timers. 2. What is due.
+    if (timers_->size() != 0) timers_->advance(io_->now());
+    // 3. What other threads have sent, and what is ready.
+    if (mailbox_->has_mail()) read_mail();
+    run_ready();
+}
+
+void event_loop::run_ready() {
+    for (int budget = resumptions_per_turn; budget != 0 && !ready_.empty(); --budget) {
+        ready_.pop().handle.resume();
+        while (transfer_) std::exchange(transfer_, nullptr).resume();
+        // The end of a spawned task transfers to nobody, so at most one has ended here.
+        if (retired_) std::exchange(retired_, nullptr).destroy();
+    }
+}
+
+void event_loop::read_mail() {
+    // What arrives meanwhile waits for the next turn, or a thread that posts fast enough would hold the loop.
+    auto mail = mailbox_->take();
+    do {
+        try {
+            mail->run();
+        } catch (...) {
+            detail::report_exception("a posted function failed");
+        }
+        mail = mailbox_->take_rest();
+    } while (mail != nullptr);
+}
+
+time_point event_loop::next_deadline() const noexcept {
+    if (!ready_.empty() || mailbox_->has_mail()) return time_point::min();
+    return timers_->next_deadline();
+}
+
+void event_loop::arm(detail::timer& timer, time_point deadline) noexcept {
+    if (thread_ != &detail::thread_marker) [[unlikely]] wrong_thread();
+    timers_->arm(timer, deadline);
+}
+
+void event_loop::disarm(detail::timer& timer) noexcept { timers_->cancel(timer); }
+
+blocking_pool& event_loop::blocking() {
+    if (blocking_ == nullptr) blocking_ = std::make_unique<blocking_pool>();
+    return *blocking_;
+}
+
+std::string event_loop::describe() const {
+    std::string text;
+    scope_.describe(text);
+    return text;
+}
+
+void event_loop::wrong_thread() noexcept {
+    detail::misuse(
+        "something of an event loop was used on another thread; hand it over with event_loop::post");
+}
+
+}  // namespace sennit

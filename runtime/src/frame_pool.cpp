@@ -1,0 +1,50 @@
+// The slow path of the frame pool. Its one hard idea: the fast path must not pay for a thread-local object with a
+// destructor, so the lists are plain data whose limit is zero at first. The first block that comes back lands
+// here, registers a clean-up for the end of the thread and opens the lists.
+
+#include <new>
+
+#include <sennit/frame_pool.hpp>
+
+namespace sennit::detail {
+
+thread_local constinit frame_pool::free_list frame_pool::lists_[frame_pool::classes] = {};
+
+struct frame_pool::thread_cleanup {
+    bool open = false;
+    bool over = false;
+
+    void open_lists() noexcept {
+        if (over) return;
+        open = true;
+        for (std::size_t size_class = 1; size_class < classes; ++size_class) {
+            lists_[size_class].limit = bytes_per_class / (size_class * granule);
+        }
+    }
+
+    ~thread_cleanup() {
+        over = true;
+        for (free_list& list : lists_) {
+            list.limit = 0;
+            while (block* first = list.first) {
+                list.first = first->next;
+                ::operator delete(first);
+            }
+            list.count = 0;
+        }
+    }
+};
+
+void* frame_pool::allocate_slow(std::size_t size) {
+    return ::operator new((size + granule - 1) / granule * granule);
+}
+
+void frame_pool::deallocate_slow(void* frame, std::size_t) noexcept {
+#if SENNIT_FRAME_POOL
+    thread_local thread_cleanup cleanup;
+    if (!cleanup.open) cleanup.open_lists();
+#endif
+    ::operator delete(frame);
+}
+
+}  // namespace sennit::detail

@@ -1,0 +1,41 @@
+// The way of an operation from its awaiter to the backend and back.
+
+#include <cerrno>
+
+#include <sennit/event_loop.hpp>
+#include <sennit/operation.hpp>
+
+namespace sennit {
+
+const std::int32_t operation::cancelled_result = -ECANCELED;
+
+bool operation::start(environment where, std::coroutine_handle<> coroutine) noexcept {
+    if (!enroll(where, coroutine)) {
+        result_ = cancelled_result;
+        return false;
+    }
+    submit_to(*where.loop);
+    return true;
+}
+
+void operation::submit_to(event_loop& loop) noexcept {
+    in_flight = {};
+    loop.io().submit(*this);
+}
+
+void operation::cancel_wait() noexcept { where().loop->io().cancel(*this); }
+
+void operation::complete(completion done) noexcept { finish(done.result); }
+
+void operation::finish(std::int32_t result) noexcept {
+    result_ = result;
+    resume_later();
+}
+
+void operation::throw_cancelled() const {
+    // -ECANCELED without a cancelled scope means that someone else ended the wait, by closing the descriptor for
+    // example; that is an error like any other.
+    if (scope_cancelled()) throw cancelled();
+}
+
+}  // namespace sennit

@@ -1,0 +1,13 @@
+// Waiting for descriptors of other owners.
+
+#include <poll.h>
+
+#include <sennit/poll.hpp>
+
+namespace sennit {
+
+detail::poll_awaiter wait_readable(int fd) noexcept { return {fd, POLLIN}; }
+
+detail::poll_awaiter wait_writable(int fd) noexcept { return {fd, POLLOUT}; }
+
+}  // namespace sennit

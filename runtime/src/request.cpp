@@ -1,0 +1,28 @@
+// Names and descriptors of requests: the two questions that everyone may ask without knowing which request it is.
+
+#include <sennit/request.hpp>
+
+namespace sennit {
+
+namespace {
+
+struct name_visitor {
+    const char* operator()(const accept_request&) const noexcept { return "accept"; }
+    const char* operator()(const connect_request&) const noexcept { return "connect"; }
+    const char* operator()(const recv_request&) const noexcept { return "recv"; }
+    const char* operator()(const send_request&) const noexcept { return "send"; }
+    const char* operator()(const recvmsg_request&) const noexcept { return "recvmsg"; }
+    const char* operator()(const sendmsg_request&) const noexcept { return "sendmsg"; }
+    const char* operator()(const poll_request&) const noexcept { return "poll"; }
+    const char* operator()(const shutdown_request&) const noexcept { return "shutdown"; }
+};
+
+}  // namespace
+
+int descriptor_of(const request& what) noexcept {
+    return std::visit([](const auto& each) { return each.fd; }, what);
+}
+
+const char* name_of(const request& what) noexcept { return std::visit(name_visitor{}, what); }
+
+}  // namespace sennit

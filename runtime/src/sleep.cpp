@@ -1,0 +1,23 @@
+// Sleeping: a timer that resumes a coroutine.
+
+#include <sennit/event_loop.hpp>
+#include <sennit/sleep.hpp>
+
+namespace sennit::detail {
+
+bool sleep_awaiter::start(environment where, std::coroutine_handle<> coroutine) noexcept {
+    if (!enroll(where, coroutine)) {
+        was_cancelled_ = true;
+        return false;
+    }
+    where.loop->arm(*this, is_relative_ ? saturating_add(where.loop->now(), relative_) : until_);
+    return true;
+}
+
+void sleep_awaiter::cancel_wait() noexcept {
+    where().loop->disarm(*this);
+    was_cancelled_ = true;
+    resume_later();
+}
+
+}  // namespace sennit::detail
