@@ -1,6 +1,6 @@
-// The tree of cancel scopes. Its one hard idea: cancelling marks the whole subtree first and only then tells the
-// waiters, each taken out of its list before it is told. So a waiter may do what it likes (leave, be resumed
-// later, destroy a sibling) and whoever starts to wait meanwhile sees a scope that is cancelled already.
+// The tree of cancel scopes. Its one hard idea: a scope is marked before anyone under it is told, and each waiter is
+// taken out of its list before it is told. So a waiter may leave or be queued at once, and whoever starts to wait
+// later sees a scope that is cancelled already. Nobody is resumed from here.
 
 #include <cassert>
 
@@ -46,8 +46,10 @@ void cancel_scope::describe(std::string& text, std::size_t depth) const {
         text.append(2 * depth, ' ').append(each.waiting_for()).append(1, '\n');
     });
     children_.for_each([&](const cancel_scope& child) {
-        text.append(2 * depth, ' ').append(child.cancelled_ ? "scope (cancelled)\n" : "scope\n");
-        child.describe(text, depth + 1);
+        std::string below;
+        child.describe(below, depth + 1);
+        if (below.empty()) return;
+        text.append(2 * depth, ' ').append(child.cancelled_ ? "scope (cancelled)\n" : "scope\n").append(below);
     });
 }
 

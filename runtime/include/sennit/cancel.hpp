@@ -88,7 +88,7 @@ class cancel_scope : public detail::list_hook<detail::scope_tag> {
     cancel_scope* parent() const noexcept { return parent_; }
     cancel_token token() const noexcept { return cancel_token(*this); }
 
-    /// Appends one line for each thing that is waited for under this scope, indented by depth.
+    /// Appends one line for each thing that is waited for under this scope, indented by depth; nothing when there is none.
     void describe(std::string& text, std::size_t depth = 0) const;
 
   private:

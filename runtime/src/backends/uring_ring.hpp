@@ -1,0 +1,85 @@
+#pragma once
+
+#include <liburing.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include <sennit/time.hpp>
+
+#include "uring_backend.hpp"
+
+namespace sennit {
+
+/// The low bits of `user_data` say whom a completion is for. In the first three cases the rest is the operation's
+/// address.
+enum class uring_tag : std::uint64_t {
+    single = 0,     ///< an operation with one completion
+    multishot = 1,  ///< an operation with many
+    cancel = 2,     ///< the cancellation of an operation
+    wake = 3,       ///< the poll on the descriptor that `wake` writes to
+    nobody = 4,     ///< what nobody waits for
+};
+inline constexpr std::uint64_t uring_tag_mask = 7;
+
+/// One io_uring instance: its mapped queues and the one system call. Belongs to the thread that made it.
+class uring_ring {
+  public:
+    /// Sets the ring up, tests it, and leaves it with the poll of `prepare_wake_poll`. Throws like
+    /// `make_uring_backend`.
+    uring_ring(const uring_options& options, int wake_descriptor);
+    uring_ring(const uring_ring&) = delete;
+    uring_ring& operator=(const uring_ring&) = delete;
+    ~uring_ring() { io_uring_queue_exit(&ring_); }
+
+    int descriptor() const noexcept { return ring_.ring_fd; }
+    bool has_multishot_accept() const noexcept { return multishot_accept_; }
+    /// The flag that leaves out the completions of what went well; 0 where the kernel has none.
+    std::uint8_t skip_success() const noexcept { return skip_success_; }
+    /// "kernel 6.18, DEFER_TASKRUN"
+    std::string describe() const;
+
+    /// An entry to fill in; null when the submission queue is full.
+    io_uring_sqe* next_entry() noexcept { return io_uring_get_sqe(&ring_); }
+    /// How many entries the kernel has not taken yet.
+    unsigned unsubmitted() const noexcept { return io_uring_sq_ready(&ring_); }
+
+    /// Fills in a poll on `fd` that completes at each write to it, tagged `wake`.
+    static void prepare_wake_poll(io_uring_sqe& entry, int fd) noexcept;
+
+    // Both return the number of entries the kernel took or a negated errno value.
+
+    /// Hands the entries to the kernel.
+    int submit() noexcept;
+    /// The same, and has the kernel post what has completed; sleeps until something has or `deadline` has passed.
+    int submit_and_wait(time_point deadline) noexcept;
+
+    /// Calls `visit` with the three fields of each completion that is there, then removes these completions.
+    template <class Visitor>
+    void reap(Visitor visit) {
+        const io_uring_cq& queue = ring_.cq;
+        unsigned head = *queue.khead;
+        const unsigned tail = io_uring_smp_load_acquire(queue.ktail);
+        if (head == tail) return;
+        for (; head != tail; ++head) {
+            const io_uring_cqe& entry = queue.cqes[head & queue.ring_mask];
+            visit(entry.user_data, entry.res, entry.flags);
+        }
+        io_uring_smp_store_release(queue.khead, tail);
+    }
+
+  private:
+    explicit uring_ring(const uring_options& options);
+    void test(int wake_descriptor);
+    int enter(unsigned wanted, unsigned flags, const void* argument, std::size_t size) noexcept;
+
+    io_uring ring_;
+    unsigned base_flags_ = 0;  ///< of every enter
+    unsigned time_flags_ = 0;  ///< of an enter with a timeout
+    std::uint8_t skip_success_ = 0;
+    bool multishot_accept_ = false;
+    uring_options::rung rung_;
+};
+
+}  // namespace sennit
