@@ -26,6 +26,12 @@ int domain_of(family where) noexcept {
     return AF_UNSPEC;
 }
 
+/// Has a receive fail with EAGAIN where it would wait.
+void do_not_wait(request& what) noexcept {
+    if (auto* const each = std::get_if<recv_request>(&what)) each->flags |= MSG_DONTWAIT;
+    if (auto* const each = std::get_if<recvmsg_request>(&what)) each->flags |= MSG_DONTWAIT;
+}
+
 [[noreturn]] void throw_error(int error, const char* what) {
     throw std::system_error(error, std::system_category(), what);
 }
@@ -58,6 +64,13 @@ int socket_core::take_descriptor() noexcept {
     const int fd = fd_;
     detach();
     return fd;
+}
+
+void socket_core::end_receiving() noexcept {
+    if (closing_ || receiving_ended_) return;
+    receiving_ended_ = true;
+    socket_operation* const receiver = users_[static_cast<std::size_t>(direction::receiving)];
+    if (receiver != nullptr) loop_->io().cancel(*receiver);
 }
 
 void socket_core::loop_ends() noexcept { close(); }
@@ -142,17 +155,28 @@ bool socket_operation::start_on_socket(environment where, std::coroutine_handle<
         sennit::detail::misuse("a socket was used on another event loop than the one it was opened on");
     }
     prepare();
+    if (half_ == direction::receiving && core_->receiving_ended()) do_not_wait(request_);
     if (start(where, coroutine)) return true;
     core_->give_back(half_);
     return false;
 }
 
 void socket_operation::finish_on_socket(std::int32_t result) noexcept {
+    if (half_ == direction::receiving && core_->receiving_ended() && !scope_cancelled() && core_->fd() >= 0) {
+        if (result == -ECANCELED) {
+            // `end_receiving` ended the wait, but something may have arrived at the same moment.
+            do_not_wait(request_);
+            submit_again();
+            return;
+        }
+        if (result == -EAGAIN) result = 0;
+    }
     core_->give_back(half_);
     finish(result);
 }
 
 void socket_operation::continue_or_finish() noexcept {
+    if (half_ == direction::receiving && core_->receiving_ended()) do_not_wait(request_);
     if (scope_cancelled() || core_->fd() < 0) {
         finish_on_socket(cancelled_result);
     } else {

@@ -2,6 +2,7 @@
 
 // What the tests of the backends share: operations that record their completions, and sockets.
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
@@ -165,6 +166,7 @@ class BackendFixture : public ::testing::TestWithParam<backend_kind> {
         int pair[2];
         EXPECT_EQ(io->open_socket_pair(AF_UNIX, type, 0, pair), 0);
         const int peer = ::dup(pair[1]);
+        ::fcntl(peer, F_SETFL, 0);  // a plain, blocking socket on every backend
         io->close(pair[1]);
         look();
         return {keep(pair[0]), raw_fd(peer)};

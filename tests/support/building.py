@@ -25,9 +25,8 @@ class BuildDirectory:
         self.name = name
         self.path = BUILD_ROOT / name
         self.options = options
-        self.environment = {**os.environ, "NINJA_STATUS": "[%f/%t] "}
-        if compiler is not None:
-            self.environment["CXX"] = compiler
+        self.compiler = compiler or os.environ.get("CXX", "g++")
+        self.environment = {**os.environ, "CXX": self.compiler, "NINJA_STATUS": "[%f/%t] "}
 
     def build(self, targets=()):
         """Brings the targets up to date, all of them by default. Raises BuildFailed."""
@@ -42,7 +41,7 @@ class BuildDirectory:
         stamp = self.path / "made-for.json"
         made_for = {
             "options": self.options,
-            "compiler": output_of([self.environment.get("CXX", "g++").split()[0], "--version"]),
+            "compiler": output_of([*self.compiler.split(), "--version"]),
             "meson": output_of(["meson", "--version"]),
         }
         if (self.path / "build.ninja").exists() and stamp.exists() and json.loads(stamp.read_text()) == made_for:

@@ -34,7 +34,7 @@ COMPILER = Program("g++", "g++")
 TOOLS = (Program("meson", "meson"), Program("ninja", "ninja-build"), Program("pkg-config", "pkg-config"))
 LIBRARY_NEEDS = (Library("liburing", "liburing-dev"),)
 APP_NEEDS = (Library("fmt", "libfmt-dev"), Library("CLI11", "libcli11-dev"))
-TEST_NEEDS = (Library("gtest_main", "libgtest-dev"), Program("cmake", "cmake"), Program("make", "make"))
+TEST_NEEDS = (Library("gtest_main", "libgtest-dev"), Program("cmake", "cmake"))
 
 
 class Missing(Exception):

@@ -27,7 +27,8 @@ struct connect_request {
     std::uint32_t address_length;
 };
 
-/// recv(2). The result is the number of bytes, 0 at the end of the stream.
+/// recv(2). The result is the number of bytes, 0 at the end of the stream. With MSG_DONTWAIT in `flags` it is -EAGAIN
+/// where it would have to wait; the same holds for recvmsg.
 struct recv_request {
     int fd;
     void* data;

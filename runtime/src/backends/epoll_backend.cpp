@@ -168,10 +168,11 @@ struct epoll_backend::attempt {
 
     void operator()(const recv_request& request) const noexcept {
         epoll_descriptor* const descriptor = io.set_.find(request.fd);
-        if (descriptor != nullptr && !descriptor->readable) return descriptor->readers.push_back(what);
+        const bool waits = (request.flags & MSG_DONTWAIT) == 0;
+        if (waits && descriptor != nullptr && !descriptor->readable) return descriptor->readers.push_back(what);
         const std::int32_t result = uninterrupted(
             [&] { return ::recv(request.fd, request.data, request.size, request.flags | MSG_DONTWAIT); });
-        if (result == -EAGAIN) return io.park(what, request.fd, reading);
+        if (waits && result == -EAGAIN) return io.park(what, request.fd, reading);
         // 0 is the end of the stream, which stays readable. Flags like MSG_PEEK leave data behind.
         if (descriptor != nullptr && descriptor->tcp && (descriptor->interest & EPOLLIN) != 0 &&
             !descriptor->always_try && request.flags == 0 && result > 0 &&
@@ -183,10 +184,11 @@ struct epoll_backend::attempt {
 
     void operator()(const recvmsg_request& request) const noexcept {
         epoll_descriptor* const descriptor = io.set_.find(request.fd);
-        if (descriptor != nullptr && !descriptor->readable) return descriptor->readers.push_back(what);
+        const bool waits = (request.flags & MSG_DONTWAIT) == 0;
+        if (waits && descriptor != nullptr && !descriptor->readable) return descriptor->readers.push_back(what);
         const std::int32_t result = uninterrupted(
             [&] { return ::recvmsg(request.fd, request.message, request.flags | MSG_DONTWAIT); });
-        if (result == -EAGAIN) return io.park(what, request.fd, reading);
+        if (waits && result == -EAGAIN) return io.park(what, request.fd, reading);
         io.deliver(what, result);
     }
 

@@ -20,8 +20,8 @@ struct uring_options {
     unsigned cq_entries = 0;  ///< of the completion queue; 0: four times `entries`
 };
 
-/// There can be no io_uring in this process, through no fault of the process: the kernel has none, forbids it, or
-/// has one that fails the self-test.
+/// There can be no io_uring in this process, through no fault of the process: the kernel has none, forbids
+/// it, or has one that fails the self-test.
 class uring_unavailable : public std::system_error {
   public:
     /// `reason` in the words of `chosen_backend::reason`: "io_uring_setup ENOSYS (kernel without io_uring)".

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <liburing.h>
+#include <time.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -9,11 +11,12 @@
 #include <sennit/time.hpp>
 
 #include "uring_backend.hpp"
+#include "uring_constants.hpp"
 
 namespace sennit {
 
-/// The low bits of `user_data` say whom a completion is for. In the first three cases the rest is the operation's
-/// address.
+/// The low bits of `user_data` say whom a completion is for. In the first three cases the rest is the
+/// operation's address.
 enum class uring_tag : std::uint64_t {
     single = 0,     ///< an operation with one completion
     multishot = 1,  ///< an operation with many
@@ -26,7 +29,7 @@ inline constexpr std::uint64_t uring_tag_mask = 7;
 /// One io_uring instance: its mapped queues and the one system call. Belongs to the thread that made it.
 class uring_ring {
   public:
-    /// Sets the ring up, tests it, and leaves it with the poll of `prepare_wake_poll`. Throws like
+    /// Sets the ring up, tests it, and leaves it with the poll of `prepare_wake_poll` in flight. Throws like
     /// `make_uring_backend`.
     uring_ring(const uring_options& options, int wake_descriptor);
     uring_ring(const uring_ring&) = delete;
@@ -42,6 +45,7 @@ class uring_ring {
 
     /// An entry to fill in; null when the submission queue is full.
     io_uring_sqe* next_entry() noexcept { return io_uring_get_sqe(&ring_); }
+    bool has_room() const noexcept { return io_uring_sq_space_left(&ring_) != 0; }
     /// How many entries the kernel has not taken yet.
     unsigned unsubmitted() const noexcept { return io_uring_sq_ready(&ring_); }
 
@@ -51,8 +55,9 @@ class uring_ring {
     // Both return the number of entries the kernel took or a negated errno value.
 
     /// Hands the entries to the kernel.
-    int submit() noexcept;
-    /// The same, and has the kernel post what has completed; sleeps until something has or `deadline` has passed.
+    int submit() noexcept { return enter(0, base_flags_, nullptr, 0); }
+    /// The same, and has the kernel post what has completed; sleeps until something has or `deadline` has
+    /// passed.
     int submit_and_wait(time_point deadline) noexcept;
 
     /// Calls `visit` with the three fields of each completion that is there, then removes these completions.
@@ -70,16 +75,54 @@ class uring_ring {
     }
 
   private:
+    struct answer {
+        std::int32_t result;
+        std::uint32_t flags;
+    };
+
     explicit uring_ring(const uring_options& options);
-    void test(int wake_descriptor);
-    int enter(unsigned wanted, unsigned flags, const void* argument, std::size_t size) noexcept;
+    template <class Prepare>
+    answer ask(Prepare prepare);
+    int enter(unsigned wanted, unsigned flags, const io_uring_getevents_arg* argument,
+              std::size_t size) noexcept;
 
     io_uring ring_;
     unsigned base_flags_ = 0;  ///< of every enter
-    unsigned time_flags_ = 0;  ///< of an enter with a timeout
-    std::uint8_t skip_success_ = 0;
+    bool absolute_timeout_ = true;
     bool multishot_accept_ = false;
+    std::uint8_t skip_success_ = 0;
     uring_options::rung rung_;
 };
+
+inline int uring_ring::enter(unsigned wanted, unsigned flags, const io_uring_getevents_arg* argument,
+                             std::size_t size) noexcept {
+    io_uring_smp_store_release(ring_.sq.ktail, ring_.sq.sqe_tail);
+    auto* const untyped = reinterpret_cast<sigset_t*>(const_cast<io_uring_getevents_arg*>(argument));
+    return io_uring_enter2(static_cast<unsigned>(ring_.enter_ring_fd), unsubmitted(), wanted, flags, untyped,
+                           size);
+}
+
+inline int uring_ring::submit_and_wait(time_point deadline) noexcept {
+    unsigned flags = base_flags_ | IORING_ENTER_GETEVENTS;
+    if (deadline == no_deadline) return enter(1, flags, nullptr, 0);
+
+    duration rest = deadline.time_since_epoch();
+    if (absolute_timeout_) {
+        flags |= uring_constants::enter_absolute_timeout;
+    } else if (rest > duration::zero()) {
+        timespec now;
+        ::clock_gettime(CLOCK_MONOTONIC, &now);
+        rest -= std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+    }
+    if (rest <= duration::zero()) return enter(0, base_flags_ | IORING_ENTER_GETEVENTS, nullptr, 0);
+
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(rest);
+    __kernel_timespec limit;
+    limit.tv_sec = seconds.count();
+    limit.tv_nsec = (rest - seconds).count();
+    io_uring_getevents_arg argument{};
+    argument.ts = reinterpret_cast<std::uintptr_t>(&limit);
+    return enter(1, flags | IORING_ENTER_EXT_ARG, &argument, sizeof argument);
+}
 
 }  // namespace sennit

@@ -1,23 +1,28 @@
-// How a ring comes into being: the ladder of set-up flags and the self-test. Its one hard idea: what a kernel can do is
-// found out by doing it. Version numbers lie in patched kernels and containers, and IORING_REGISTER_PROBE knows
-// operations but not their flags. So the test submits what the backend will submit and looks at the answers.
+// How a ring comes into being: the ladder of set-up flags and the self-test. Its one hard idea: what a kernel
+// can do is found out by doing it. Version numbers lie in patched kernels and containers, and
+// IORING_REGISTER_PROBE knows operations but not their flags. So the test submits what the backend will
+// submit and looks at the answers.
 //
-// - EINVAL for unknown set-up flags: one rung down. EPERM: kernel.io_uring_disabled (Linux 6.6) or a seccomp filter,
-//   which no other flags would please. EMFILE and ENFILE are the program's own trouble, which epoll would share.
+// - EINVAL for unknown set-up flags: one rung down. EPERM: kernel.io_uring_disabled (Linux 6.6) or a seccomp
+// filter,
+//   which no other flags would please. EMFILE and ENFILE are the program's own trouble, which epoll would
+//   share.
 // - Some seccomp filters let io_uring_setup pass and stop io_uring_enter: only a round trip tells.
-// - Imitations of Linux may drop completions when the queue is full (no NODROP) or lack the timeout of enter (no
+// - Imitations of Linux may drop completions when the queue is full (no NODROP) or lack the timeout of enter
+// (no
 //   EXT_ARG). RSRC_TAGS came with Linux 5.13, as did the multishot poll.
-// - With SINGLE_ISSUER and with a registered ring only the thread that set the ring up may use it; an event loop
+// - With SINGLE_ISSUER and with a registered ring only the thread that set the ring up may use it; an event
+// loop
 //   belongs to its thread anyway, so there is no detour by way of R_DISABLED.
 // - The memory of the ring stays out of a child after fork(2): the kernel refuses the child's submissions
 //   but would let it garble the parent's queues.
 
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/utsname.h>
 
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <string_view>
 
 #include "uring_constants.hpp"
@@ -40,34 +45,47 @@ struct rung_traits {
 constexpr rung_traits ladder[] = {
     {rung::defer, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL,
      "DEFER_TASKRUN"},
-    {rung::coop, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL, "COOP_TASKRUN"},
+    {rung::coop, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
+     "COOP_TASKRUN"},
     {rung::plain, 0, "no TASKRUN flags"},
 };
 
 std::string error_name(int error) {
     switch (error) {
-        case EPERM: return "EPERM";
-        case EACCES: return "EACCES";
-        case ENOSYS: return "ENOSYS";
-        case ENOMEM: return "ENOMEM";
-        case EINVAL: return "EINVAL";
-        default: return std::system_category().message(error);
+        case EPERM:
+            return "EPERM";
+        case EACCES:
+            return "EACCES";
+        case ENOSYS:
+            return "ENOSYS";
+        case ENOMEM:
+            return "ENOMEM";
+        case EINVAL:
+            return "EINVAL";
+        default:
+            return std::system_category().message(error);
     }
 }
 
 const char* explain_setup(int error) {
     switch (error) {
         case EPERM:
-        case EACCES: return " (seccomp or kernel.io_uring_disabled)";
-        case ENOSYS: return " (kernel without io_uring)";
-        case ENOMEM: return " (limit on memory or on locked memory)";
-        case EINVAL: return " (kernel too old)";
-        default: return "";
+        case EACCES:
+            return " (seccomp or kernel.io_uring_disabled)";
+        case ENOSYS:
+            return " (kernel without io_uring)";
+        case ENOMEM:
+            return " (limit on memory or on locked memory)";
+        case EINVAL:
+            return " (kernel too old)";
+        default:
+            return "";
     }
 }
 
 [[noreturn]] void fail_setup(int error) {
-    if (error == EMFILE || error == ENFILE) throw std::system_error(error, std::system_category(), "io_uring_setup");
+    if (error == EMFILE || error == ENFILE)
+        throw std::system_error(error, std::system_category(), "io_uring_setup");
     throw uring_unavailable(error, "io_uring_setup " + error_name(error) + explain_setup(error));
 }
 
@@ -107,35 +125,65 @@ uring_ring::uring_ring(const uring_options& options, int wake_descriptor) : urin
     if ((ring_.features & needed) != needed) {
         throw uring_unavailable(ENOTSUP, "io_uring lacks NODROP, EXT_ARG or RSRC_TAGS (kernel before 5.13)");
     }
-    // Saves the look-up of the descriptor in each enter, where the kernel can (Linux 5.18).
-    if (io_uring_register_ring_fd(&ring_) == 1) base_flags_ |= IORING_ENTER_REGISTERED_RING;
-    io_uring_ring_dontfork(&ring_);
-
     if ((ring_.features & IORING_FEAT_CQE_SKIP) != 0) skip_success_ = IOSQE_CQE_SKIP_SUCCESS;
     if ((ring_.features & uring_constants::feature_no_iowait) != 0) {
         base_flags_ |= uring_constants::enter_no_iowait;
     }
-    time_flags_ = IORING_ENTER_EXT_ARG | uring_constants::enter_absolute_timeout;
-    test(wake_descriptor);
-}
+    // Saves looking the descriptor up in each enter, from Linux 5.18 on.
+    if (io_uring_register_ring_fd(&ring_) == 1) base_flags_ |= IORING_ENTER_REGISTERED_RING;
+    io_uring_ring_dontfork(&ring_);
 
-void uring_ring::test(int wake_descriptor) {
-    enum : std::uint64_t { nop = 8, accept = 16 };
+    const answer nothing = ask([](io_uring_sqe& entry) { io_uring_prep_nop(&entry); });
+    if (nothing.result != 0) fail_test("a NOP fails");
 
-    io_uring_sqe* entry = next_entry();
-    io_uring_prep_nop(entry);
-    entry->user_data = nop;
-
-    // An event descriptor is no socket; but the flags of an accept are looked at before its descriptor.
-    entry = next_entry();
-    io_uring_prep_multishot_accept(entry, wake_descriptor, nullptr, nullptr, 0);
-    entry->user_data = accept;
-    // Without SUBMIT_ALL a refused entry holds up the rest.
-    if (const int done = submit(); done < 0)
-        throw uring_unavailable(-done, "io_uring_enter " + error_name(-done) + (done == -EPERM ? " (seccomp)" : ""));
+    // An event descriptor is no socket; but the flags of an accept are looked at before its descriptor is.
+    const answer accepted = ask([&](io_uring_sqe& entry) {
+        io_uring_prep_multishot_accept(&entry, wake_descriptor, nullptr, nullptr, 0);
+    });
+    multishot_accept_ = accepted.result == -ENOTSOCK;
 
     ::eventfd_write(wake_descriptor, 1);
-    prepare_wake_poll(*next_entry(), wake_descriptor);
+    const answer woken = ask([&](io_uring_sqe& entry) { prepare_wake_poll(entry, wake_descriptor); });
+    if (woken.result < 0 || (woken.flags & IORING_CQE_F_MORE) == 0) fail_test("no multishot poll");
+}
+
+/// Submits one entry and waits for its first completion.
+template <class Prepare>
+uring_ring::answer uring_ring::ask(Prepare prepare) {
+    prepare(*next_entry());
+    const time_point deadline =
+        time_point(std::chrono::steady_clock::now().time_since_epoch()) + test_patience;
+    for (;;) {
+        const int done = submit_and_wait(deadline);
+        if (done == -EINVAL && absolute_timeout_) {
+            absolute_timeout_ = false;  // before Linux 6.12
+            continue;
+        }
+        if (done == -ETIME) fail_test("no completion");
+        if (done < 0 && done != -EINTR) {
+            throw uring_unavailable(
+                -done, "io_uring_enter " + error_name(-done) + (done == -EPERM ? " (seccomp)" : ""));
+        }
+        bool answered = false;
+        answer got{};
+        reap([&](std::uint64_t, std::int32_t result, std::uint32_t flags) {
+            answered = true;
+            got = {result, flags};
+        });
+        if (answered) return got;
+    }
+}
+
+void uring_ring::prepare_wake_poll(io_uring_sqe& entry, int fd) noexcept {
+    io_uring_prep_poll_multishot(&entry, fd, POLLIN);
+    entry.user_data = static_cast<std::uint64_t>(uring_tag::wake);
+}
+
+std::string uring_ring::describe() const {
+    for (const rung_traits& step : ladder) {
+        if (step.which == rung_) return "kernel " + kernel_version() + ", " + step.name;
+    }
+    return {};
 }
 
 }  // namespace sennit

@@ -78,9 +78,7 @@ class intrusive_list {
     /// Calls `visit` on each element in order; `visit` must not change the list.
     template <class Visitor>
     void for_each(Visitor visit) const {
-        for (const hook* link = head_.next_; link != &head_; link = link->next_) {
-            visit(static_cast<const T&>(*link));
-        }
+        for (hook* link = head_.next_; link != &head_; link = link->next_) visit(static_cast<T&>(*link));
     }
 
   private:

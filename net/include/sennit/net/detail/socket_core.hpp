@@ -31,6 +31,13 @@ class socket_core final : public sennit::detail::loop_resource {
     void close() noexcept;
     void loop_ends() noexcept override;
 
+    /// From now on a receive that would have to wait finds the end of the stream instead; what has arrived is still
+    /// received. The kernel is not told, so that the connection can still be ended politely afterwards.
+    void end_receiving() noexcept;
+    /// Receiving waits again.
+    void resume_receiving() noexcept { receiving_ended_ = false; }
+    bool receiving_ended() const noexcept { return receiving_ended_; }
+
     /// Gives the descriptor to the caller; this socket is closed then. Nothing may be in flight.
     int take_descriptor() noexcept;
 
@@ -66,6 +73,7 @@ class socket_core final : public sennit::detail::loop_resource {
     int fd_;
     std::uint32_t references_ = 0;
     bool closing_ = false;
+    bool receiving_ended_ = false;
 };
 
 /// A counted reference to a socket; the last one closes it.

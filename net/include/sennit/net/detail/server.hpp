@@ -1,0 +1,113 @@
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <system_error>
+#include <unordered_map>
+#include <utility>
+
+#include <sennit/cancel.hpp>
+#include <sennit/detail/intrusive_list.hpp>
+#include <sennit/event.hpp>
+#include <sennit/net/detail/socket_core.hpp>
+#include <sennit/net/ip_address.hpp>
+#include <sennit/net/serve_options.hpp>
+#include <sennit/stop.hpp>
+#include <sennit/task.hpp>
+#include <sennit/task_group.hpp>
+
+namespace sennit::net::detail {
+
+struct served_tag;
+class server;
+
+/// An address and how many connections from it are served.
+using peer_count = std::pair<const ip_address, std::size_t>;
+
+/// One connection that a server serves, from `admit` to the end of its handler. It keeps the socket, so that the
+/// server can end it politely after the handler is done with its stream.
+class served_connection : public sennit::detail::list_hook<served_tag> {
+  public:
+    /// `counted` is where the connection was counted by `admit`; null when connections are not counted.
+    served_connection(server& owner, socket_ref socket, peer_count* counted);
+    served_connection(const served_connection&) = delete;
+    served_connection& operator=(const served_connection&) = delete;
+    ~served_connection();
+
+    /// The server drains and this connection has nobody else who would use it.
+    bool is_draining() const noexcept;
+    socket_core& socket() const noexcept { return *socket_.get(); }
+    const socket_ref& reference() const noexcept { return socket_; }
+
+  private:
+    server& owner_;
+    socket_ref socket_;
+    peer_count* counted_;
+};
+
+/// What `server::admit` decided.
+class admission {
+  public:
+    admission(bool is_granted, peer_count* where) noexcept : granted(is_granted), counted(where) {}
+
+    bool granted;
+    peer_count* counted;
+};
+
+/// What `serve` keeps while it runs: who is connected, what the limits are, how it ends.
+class server {
+  public:
+    server(environment where, const serve_options& options);
+    server(const server&) = delete;
+    server& operator=(const server&) = delete;
+
+    /// Begins to listen for the request to stop.
+    void start();
+
+    /// The scope of accepting, which stops before the connections do.
+    cancel_scope& accepting() noexcept { return accepting_; }
+    task_group& connections() noexcept { return connections_; }
+
+    bool is_full() const noexcept { return connections_.size() >= max_connections_; }
+    /// Suspends until a connection ends.
+    event::wait_awaiter room() noexcept {
+        ended_.reset();
+        return ended_.wait();
+    }
+
+    /// After a failed accept: waits if waiting can help. False when the listener is closed; throws when it is broken.
+    task<bool> accept_failed(std::error_code error);
+    /// Whether the peer may have one connection more.
+    admission admit(const socket_core& socket);
+
+    void report(const served_connection& connection, std::exception_ptr failure);
+    task<> say_goodbye(served_connection& connection);
+
+    /// Waits for the connections to end, with what ended accepting: an error, a cancel, or nothing. Throws what has to
+    /// be thrown.
+    task<> drain(std::exception_ptr failure);
+
+  private:
+    friend class served_connection;
+
+    task<> watch_for_stop();
+    task<> end_after_timeout();
+    /// Whether it is time for another line on standard error.
+    bool may_complain() noexcept;
+
+    environment where_;
+    serve_options options_;
+    std::size_t max_connections_;
+    stop_state::drain_guard guard_;
+    event ended_;
+    duration back_off_{};
+    time_point next_complaint_ = time_point::min();
+    std::unordered_map<ip_address, std::size_t> per_peer_;
+    sennit::detail::intrusive_list<served_connection, served_tag> served_;
+    task_group connections_;
+    task_group helpers_;
+    cancel_scope accepting_;
+    bool draining_ = false;
+};
+
+}  // namespace sennit::net::detail

@@ -1,0 +1,381 @@
+// The backend on io_uring: it owns the operations between their submission and their last completion. Its one
+// hard idea: an operation belongs to the kernel until every completion that names it has been seen, its
+// cancellation's included, in whatever order they come. Only then is it told; until then nobody may reuse its
+// memory.
+//
+// The facts that shaped it:
+// - One io_uring_enter(2) in each `wait` does it all: hands over what was submitted, runs what the kernel
+// deferred,
+//   sleeps, collects. With DEFER_TASKRUN nothing completes without GETEVENTS, so even a look is an enter.
+// - An overflown completion queue needs no care of its own: no completion is lost (NODROP), and the enter of
+// the next
+//   `wait` brings the rest before it sleeps. EBUSY is how older kernels ask for that.
+// - EINTR comes even with SA_RESTART. What the kernel has not taken stays in the submission queue and goes
+// with
+//   the next enter, in order; nothing is filled in twice.
+// - Without SUBMIT_ALL the kernel stops behind an entry that it refuses: enter again for the rest.
+// - A multishot operation has ended when a completion lacks F_MORE, also with a result that is a success: an
+// overflown
+//   queue does that.
+// - A cancelled operation may still have moved bytes or accepted a connection: its result goes first.
+// - Sockets are blocking. With O_NONBLOCK the kernel gives EAGAIN instead of waiting (liburing issue 364).
+// - IORING_OP_SHUTDOWN and the close of some files run on a kernel thread. shutdown(2) never waits, so it is
+// called
+//   here, after the enter that hands over what was submitted before it.
+// - The poll on the eventfd completes at every write, read or not: nobody needs to read it.
+
+#include "uring_backend.hpp"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <limits>
+#include <utility>
+#include <variant>
+
+#include "buffer_check.hpp"
+#include "kernel_backend.hpp"
+#include "uring_ring.hpp"
+
+namespace sennit {
+
+namespace {
+
+using operation_list = detail::intrusive_list<operation, detail::backend_tag>;
+
+static_assert(alignof(operation) > uring_tag_mask, "the tag has no room below an operation's address");
+
+std::uint64_t tagged(const operation& what, uring_tag tag) noexcept {
+    return reinterpret_cast<std::uintptr_t>(&what) | static_cast<std::uint64_t>(tag);
+}
+
+/// The kernel takes 32 bits and transfers less than 2 GiB at once anyway.
+unsigned transfer_size(std::size_t size) noexcept {
+    constexpr std::size_t most = std::numeric_limits<std::int32_t>::max();
+    return static_cast<unsigned>(std::min(size, most));
+}
+
+bool is_linked(const operation& what) noexcept {
+    return static_cast<const detail::list_hook<detail::backend_tag>&>(what).linked();
+}
+
+void unlink(operation& what) noexcept {
+    static_cast<detail::list_hook<detail::backend_tag>&>(what).unlink();
+}
+
+/// The operation that `user_data` carries the address of.
+operation& named(std::uint64_t user_data) noexcept {
+    return *reinterpret_cast<operation*>(static_cast<std::uintptr_t>(user_data & ~uring_tag_mask));
+}
+
+/// The `user_data` of an operation's completions.
+std::uint64_t name_in_kernel(const operation& what) noexcept {
+    const auto* const accept = std::get_if<accept_request>(&what.what());
+    const bool multishot = accept != nullptr && accept->multishot;
+    return tagged(what, multishot ? uring_tag::multishot : uring_tag::single);
+}
+
+/// Whether the next enter may succeed where this one did not, or it was none of its faults.
+bool is_passing(int error) noexcept {
+    return error == -ETIME || error == -EINTR || error == -EBUSY || error == -EAGAIN;
+}
+
+/// Throws when the ring is beyond use.
+void check(int entered) {
+    if (entered >= 0 || is_passing(entered)) return;
+    const char* text = "io_uring_enter";
+    if (entered == -EBADR) text = "io_uring_enter: the kernel lost a completion";
+    if (entered == -EEXIST) text = "io_uring_enter: the ring belongs to another thread";
+    throw std::system_error(-entered, std::system_category(), text);
+}
+
+class uring_backend final : public kernel_backend {
+  public:
+    explicit uring_backend(const uring_options& options)
+        : kernel_backend(socket_mode::blocking), ring_(options, wake_descriptor()) {}
+    ~uring_backend() override;
+
+    std::string describe() const { return ring_.describe(); }
+
+    std::string_view name() const noexcept override { return "io_uring"; }
+    void submit(operation& what) noexcept override;
+    void cancel(operation& what) noexcept override;
+    void wait(time_point deadline) override;
+    std::size_t in_flight() const noexcept override { return in_flight_; }
+    int poll_descriptor() const noexcept override { return ring_.descriptor(); }
+    void close(int fd) noexcept override;
+
+  private:
+    /// Whether those that wait in `parked_` go first.
+    enum class turn { behind_parked, now };
+    class submission;
+
+    io_uring_sqe* entry_for(operation& what, turn when) noexcept;
+    void submit_cancel(operation& what, turn when) noexcept;
+    void deliver_unsent() noexcept;
+    void submit_parked();
+    void poll_for_wakes() noexcept;
+    void enter(time_point deadline);
+    void reap() noexcept;
+    void run_shutdowns() noexcept;
+    void on_single(operation& what, std::int32_t result) noexcept;
+    void on_multishot(operation& what, std::int32_t result, bool more) noexcept;
+    void on_cancel(operation& what) noexcept;
+    void finish(operation& what, std::int32_t result) noexcept;
+
+    std::size_t in_flight_ = 0;
+    operation_list
+        parked_;  ///< found the submission queue full: new ones and those to be cancelled, in order
+    operation_list shutdowns_;  ///< to be done after the next enter
+    operation_list unsent_;     ///< cancelled before the kernel knew of them
+    bool polls_for_wakes_ = true;
+    uring_ring ring_;
+};
+
+/// Fills in a submission queue entry from a request, or parks its operation.
+class uring_backend::submission {
+  public:
+    submission(uring_backend& io, operation& what, turn when) noexcept : io_(io), what_(what), when_(when) {}
+
+    void operator()(const accept_request& request) const noexcept {
+        io_uring_sqe* const entry = io_.entry_for(what_, when_);
+        if (entry == nullptr) return;
+        if (request.multishot && io_.ring_.has_multishot_accept()) {
+            io_uring_prep_multishot_accept(entry, request.fd, nullptr, nullptr, io_.socket_flags());
+        } else {
+            io_uring_prep_accept(entry, request.fd, nullptr, nullptr, io_.socket_flags());
+        }
+        entry->user_data = name_in_kernel(what_);
+    }
+    void operator()(const connect_request& request) const noexcept {
+        prepare([&](io_uring_sqe* entry) {
+            io_uring_prep_connect(entry, request.fd, request.address, request.address_length);
+        });
+    }
+    void operator()(const recv_request& request) const noexcept {
+        prepare([&](io_uring_sqe* entry) {
+            io_uring_prep_recv(entry, request.fd, request.data, transfer_size(request.size), request.flags);
+        });
+    }
+    void operator()(const send_request& request) const noexcept {
+        prepare([&](io_uring_sqe* entry) {
+            io_uring_prep_send(entry, request.fd, request.data, transfer_size(request.size),
+                               request.flags | MSG_NOSIGNAL);
+        });
+    }
+    void operator()(const recvmsg_request& request) const noexcept {
+        prepare([&](io_uring_sqe* entry) {
+            io_uring_prep_recvmsg(entry, request.fd, request.message, static_cast<unsigned>(request.flags));
+        });
+    }
+    void operator()(const sendmsg_request& request) const noexcept {
+        prepare([&](io_uring_sqe* entry) {
+            io_uring_prep_sendmsg(entry, request.fd, request.message,
+                                  static_cast<unsigned>(request.flags | MSG_NOSIGNAL));
+        });
+    }
+    void operator()(const poll_request& request) const noexcept {
+        prepare([&](io_uring_sqe* entry) { io_uring_prep_poll_add(entry, request.fd, request.events); });
+    }
+    void operator()(const shutdown_request&) const noexcept { io_.shutdowns_.push_back(what_); }
+
+  private:
+    template <class Prepare>
+    void prepare(Prepare fill_in) const noexcept {
+        io_uring_sqe* const entry = io_.entry_for(what_, when_);
+        if (entry == nullptr) return;
+        fill_in(entry);
+        entry->user_data = tagged(what_, uring_tag::single);
+    }
+
+    uring_backend& io_;
+    operation& what_;
+    turn when_;
+};
+
+uring_backend::~uring_backend() {
+    assert(in_flight_ == 0);
+    // Also hands over the last closes. When even this fails, the end of the ring ends the poll.
+    io_uring_sqe* entry = ring_.next_entry();
+    if (entry == nullptr && ring_.submit() > 0) entry = ring_.next_entry();
+    if (entry == nullptr) return;
+    io_uring_prep_cancel64(entry, static_cast<std::uint64_t>(uring_tag::wake), 0);
+    entry->user_data = static_cast<std::uint64_t>(uring_tag::nobody);
+    while (polls_for_wakes_) {
+        const int entered = ring_.submit_and_wait(no_deadline);
+        if (entered < 0 && !is_passing(entered)) return;
+        reap();
+    }
+}
+
+void uring_backend::submit(operation& what) noexcept {
+    detail::check_buffers(what.what());
+    what.in_flight = {};
+    what.in_flight.outstanding = 1;
+    ++in_flight_;
+    std::visit(submission(*this, what, turn::behind_parked), what.what());
+}
+
+/// An entry to fill in. Null when there is none; then the operation is parked.
+io_uring_sqe* uring_backend::entry_for(operation& what, turn when) noexcept {
+    io_uring_sqe* entry = nullptr;
+    if (when == turn::now || parked_.empty()) [[likely]]
+        entry = ring_.next_entry();
+    if (entry == nullptr) [[unlikely]]
+        parked_.push_back(what);
+    return entry;
+}
+
+void uring_backend::cancel(operation& what) noexcept {
+    operation::in_flight_state& state = what.in_flight;
+    if (state.outstanding == 0 || state.cancel_requested) return;
+    state.cancel_requested = true;
+    if (is_linked(what)) {
+        unlink(what);
+        unsent_.push_back(what);
+    } else {
+        submit_cancel(what, turn::behind_parked);
+    }
+}
+
+void uring_backend::submit_cancel(operation& what, turn when) noexcept {
+    io_uring_sqe* const entry = entry_for(what, when);
+    if (entry == nullptr) return;
+    io_uring_prep_cancel64(entry, name_in_kernel(what), 0);
+    entry->user_data = tagged(what, uring_tag::cancel);
+    ++what.in_flight.outstanding;
+}
+
+void uring_backend::close(int fd) noexcept {
+    io_uring_sqe* const entry = ring_.next_entry();
+    if (entry == nullptr) return kernel_backend::close(fd);
+    io_uring_prep_close(entry, fd);
+    entry->flags |= ring_.skip_success();
+    entry->user_data = static_cast<std::uint64_t>(uring_tag::nobody);
+}
+
+void uring_backend::wait(time_point deadline) {
+    const bool delivers = !unsent_.empty() || !shutdowns_.empty();
+    deliver_unsent();
+    submit_parked();
+    if (!polls_for_wakes_) [[unlikely]]
+        poll_for_wakes();
+
+    // What could not be handed over must not be slept on.
+    if (delivers || !parked_.empty() || !polls_for_wakes_) deadline = time_point::min();
+    // Without anything in flight only a wake could come, and whoever does not sleep needs none.
+    if (deadline != time_point::min() || in_flight_ != 0 || ring_.unsubmitted() != 0) enter(deadline);
+    reap();
+    run_shutdowns();
+}
+
+/// Completes what was cancelled before it was handed over. What is cancelled meanwhile waits for the next
+/// time.
+void uring_backend::deliver_unsent() noexcept {
+    operation_list ended;
+    ended.splice_back(unsent_);
+    while (!ended.empty()) finish(ended.pop_front(), -ECANCELED);
+}
+
+void uring_backend::submit_parked() {
+    while (!parked_.empty()) {
+        while (!parked_.empty() && ring_.has_room()) {
+            operation& next = parked_.pop_front();
+            if (next.in_flight.cancel_requested) {
+                submit_cancel(next, turn::now);
+            } else {
+                std::visit(submission(*this, next, turn::now), next.what());
+            }
+        }
+        if (parked_.empty()) return;
+        const int taken = ring_.submit();
+        if (taken <= 0) return check(taken);
+    }
+}
+
+void uring_backend::poll_for_wakes() noexcept {
+    io_uring_sqe* entry = ring_.next_entry();
+    if (entry == nullptr && ring_.submit() > 0) entry = ring_.next_entry();
+    if (entry == nullptr) return;
+    uring_ring::prepare_wake_poll(*entry, wake_descriptor());
+    polls_for_wakes_ = true;
+}
+
+void uring_backend::enter(time_point deadline) {
+    for (;;) {
+        const int taken = ring_.submit_and_wait(deadline);
+        if (taken <= 0) return check(taken);
+        // It did not sleep either when it stopped behind an entry.
+        if (ring_.unsubmitted() == 0) return;
+    }
+}
+
+void uring_backend::reap() noexcept {
+    ring_.reap([this](std::uint64_t user_data, std::int32_t result, std::uint32_t flags) {
+        const bool more = (flags & IORING_CQE_F_MORE) != 0;
+        switch (static_cast<uring_tag>(user_data & uring_tag_mask)) {
+            case uring_tag::single:
+                return on_single(named(user_data), result);
+            case uring_tag::multishot:
+                return on_multishot(named(user_data), result, more);
+            case uring_tag::cancel:
+                return on_cancel(named(user_data));
+            case uring_tag::wake:
+                polls_for_wakes_ = more;
+                return;
+            case uring_tag::nobody:
+                return;
+        }
+    });
+}
+
+void uring_backend::on_single(operation& what, std::int32_t result) noexcept {
+    detail::check_buffers(what.what());
+    operation::in_flight_state& state = what.in_flight;
+    if (!state.cancel_requested) [[likely]]
+        return finish(what, result);
+    // A kernel thread that was interrupted in the middle of the operation says EINTR.
+    state.result = result == -EINTR ? -ECANCELED : result;
+    unlink(what);  // if its cancellation is still parked
+    if (--state.outstanding == 0) finish(what, state.result);
+}
+
+void uring_backend::on_multishot(operation& what, std::int32_t result, bool more) noexcept {
+    if (!more && (result < 0 || what.in_flight.cancel_requested)) return on_single(what, result);
+    if (!more) std::visit(submission(*this, what, turn::behind_parked), what.what());
+    what.complete({result, true});
+}
+
+void uring_backend::on_cancel(operation& what) noexcept {
+    operation::in_flight_state& state = what.in_flight;
+    if (--state.outstanding == 0) finish(what, state.result);
+}
+
+/// The operation is over. It may be gone when this returns.
+void uring_backend::finish(operation& what, std::int32_t result) noexcept {
+    what.in_flight.outstanding = 0;
+    --in_flight_;
+    what.complete({result});
+}
+
+void uring_backend::run_shutdowns() noexcept {
+    operation_list due;
+    due.splice_back(shutdowns_);
+    while (!due.empty()) {
+        operation& next = due.pop_front();
+        const auto& request = std::get<shutdown_request>(next.what());
+        finish(next, shutdown(request.fd, request.how));
+    }
+}
+
+}  // namespace
+
+chosen_backend make_uring_backend(const uring_options& options) {
+    auto implementation = std::make_unique<uring_backend>(options);
+    std::string reason = "io_uring: " + implementation->describe();
+    return {std::move(implementation), std::move(reason)};
+}
+
+}  // namespace sennit

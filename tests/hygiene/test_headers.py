@@ -1,0 +1,61 @@
+"""Public headers: each stands alone, and none lets the kernel's headers into the programs that include it."""
+
+import concurrent.futures
+import os
+import re
+import subprocess
+import unittest
+
+from project import INCLUDE_DIRECTORIES, ROOT, includes, public_headers, shown
+
+COMPILER = os.environ.get("CXX", "g++").split()
+FLAGS = ["-std=c++20", "-Wall", "-Wextra", "-Wpedantic", "-Werror", *(f"-I{path}" for path in INCLUDE_DIRECTORIES)]
+JOBS = 2
+
+# What would follow from a kernel header that came in through another header.
+KERNEL_HEADERS = r"/(sys/(socket|epoll|un|uio|eventfd)|netinet/\w+|arpa/inet|linux/io_uring|liburing|netdb)\.h$"
+
+
+def compile_alone(header):
+    """What the compiler has to say about a file that includes the header, twice."""
+    name = next(header.relative_to(path) for path in INCLUDE_DIRECTORIES if path in header.parents)
+    source = f"#include <{name}>\n#include <{name}>\n"
+    done = subprocess.run(
+        [*COMPILER, *FLAGS, "-fsyntax-only", "-x", "c++", "-"], input=source, capture_output=True, text=True
+    )
+    return done.stderr if done.returncode != 0 else ""
+
+
+class PublicHeaders(unittest.TestCase):
+    def test_each_compiles_alone(self):
+        headers = public_headers()
+        self.assertTrue(headers)
+        with concurrent.futures.ThreadPoolExecutor(JOBS) as workers:
+            for header, complaint in zip(headers, workers.map(compile_alone, headers)):
+                with self.subTest(header=shown(header)):
+                    self.assertEqual(complaint, "")
+
+    def test_each_begins_with_pragma_once(self):
+        for header in public_headers():
+            with self.subTest(header=shown(header)):
+                lines = [line for line in header.read_text().splitlines() if line and not line.startswith("//")]
+                self.assertEqual(lines[0], "#pragma once")
+
+    def test_they_include_the_standard_library_and_each_other_only(self):
+        for header in public_headers():
+            for include in includes(header):
+                with self.subTest(header=shown(header), line=include.line):
+                    self.assertRegex(include.name, r"^(sennit/[\w/]+\.hpp|[a-z_]+)$")
+
+    def test_no_kernel_header_comes_in_through_another(self):
+        source = "".join(f"#include <sennit/{name}.hpp>\n" for name in ("sennit", "backend"))
+        done = subprocess.run(
+            [*COMPILER, *FLAGS, "-M", "-x", "c++", "-"], input=source, capture_output=True, text=True, cwd=ROOT
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        seen = [path for path in done.stdout.split() if re.search(KERNEL_HEADERS, path)]
+        self.assertEqual(seen, [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,251 @@
+"""What there is to run: each suite is one program or one Python file, against the build it belongs to."""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import results
+from building import BUILD_ROOT, ROOT, BuildDirectory
+
+SUPPORT = ROOT / "tests" / "support"
+LOGS = BUILD_ROOT / "test-logs"
+GREEN = BUILD_ROOT / "test-green"  # what passed, and for which files
+TIME_LIMIT = 900  # seconds for one suite; reached only by something that hangs
+
+# GoogleTest filters for the runs that would be too slow, or would see nothing, with everything.
+CROSSES_THREADS = "*Thread*:*Post*:*Blocking*:*Mailbox*:*Resolve*"
+UNDER_VALGRIND = "*FramePool*:*TaskGroup*:*TimerWheel*:*Cancel*-*Model*:*Deep*:*Million*"
+
+SANITIZER_OPTIONS = {
+    "ASAN_OPTIONS": "strict_string_checks=1:detect_invalid_pointer_pairs=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+}
+
+ALL_PARTS = ["-Dapps=enabled", "-Dtests=enabled", "-Dio_uring=enabled"]
+SANITIZED = ["-Dbuildtype=debug", "-Doptimization=1", "-Db_lundef=false"]
+BUILDS = {
+    "test": BuildDirectory(
+        "test",
+        # Its installation, with both kinds of library, is what tests/embed uses.
+        ["-Dbuildtype=debugoptimized", "-Dwerror=true", "-Ddefault_library=both", *ALL_PARTS]
+        + [f"--prefix={BUILD_ROOT / 'test' / 'installed'}", "--libdir=lib"],
+    ),
+    "asan": BuildDirectory("asan", ["-Db_sanitize=address,undefined", *SANITIZED, *ALL_PARTS]),
+    "tsan": BuildDirectory("tsan", ["-Db_sanitize=thread", *SANITIZED, *ALL_PARTS]),
+    "no-uring": BuildDirectory(
+        "no-uring", ["-Dbuildtype=debug", "-Dwerror=true", "-Dapps=enabled", "-Dtests=enabled", "-Dio_uring=disabled"]
+    ),
+}
+
+
+def clang_build(compiler):
+    options = ["-Dbuildtype=debugoptimized", "-Dwerror=true", *ALL_PARTS]
+    return BuildDirectory("clang", options, compiler=compiler)
+
+
+class Suite:
+    """One program. `build` is None for what needs no build; `targets` is what ninja has to make for it."""
+
+    def __init__(self, name, build, targets):
+        self.name = name
+        self.build = build
+        self.targets = targets
+        stem = name.replace("/", "-")
+        self.log = LOGS / f"{stem}.log"
+        self.report = LOGS / f"{stem}.json"
+        self.green = GREEN / f"{stem}.json"
+
+    def command(self, parts):
+        """What runs the suite; with `parts`, only the tests whose names contain one of them."""
+        raise NotImplementedError
+
+    def inputs(self):
+        """The files that decide what the suite comes to."""
+        raise NotImplementedError
+
+    def names(self, parts):
+        """The tests whose names contain one of the parts."""
+        raise NotImplementedError
+
+    def environment(self):
+        variables = {**os.environ, "SENNIT_ROOT": str(ROOT), **SANITIZER_OPTIONS}
+        if self.build is not None:
+            variables["SENNIT_BUILD_DIR"] = str(self.build.path)
+            variables["SENNIT_APPS_DIR"] = str(self.build.path / "apps")
+        return variables
+
+    def fingerprint(self):
+        """Changes whenever something changes that the suite depends on."""
+        digest = hashlib.sha256()
+        surroundings = {name: value for name, value in os.environ.items() if name.startswith("SENNIT_")}
+        digest.update(repr((platform.release(), sorted(surroundings.items()))).encode())
+        for path in sorted(self.inputs()):
+            digest.update(str(path).encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()
+
+    def known_green(self):
+        """The result of the last run, when it was good and nothing has changed since."""
+        if not self.green.exists():
+            return None
+        stored = json.loads(self.green.read_text())
+        return results.Result.from_json(stored) if stored["fingerprint"] == self.fingerprint() else None
+
+    def run(self, parts=()):
+        """Returns a Result and the seconds it took."""
+        LOGS.mkdir(parents=True, exist_ok=True)
+        GREEN.mkdir(parents=True, exist_ok=True)
+        self.report.unlink(missing_ok=True)
+        self.green.unlink(missing_ok=True)
+        fingerprint = self.fingerprint()
+        started = time.monotonic()
+        with self.log.open("w") as log:
+            program = subprocess.Popen(
+                self.command(parts),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self.environment(),
+                cwd=ROOT,
+                start_new_session=True,
+            )
+            try:
+                status = program.wait(TIME_LIMIT)
+            except subprocess.TimeoutExpired:
+                os.killpg(program.pid, 9)  # the group that began with this program, and has what it started
+                program.wait()
+                status = None
+        result = self.read(status, self.report, self.log.read_text(errors="replace"))
+        if not result.failed and not parts:
+            self.green.write_text(json.dumps({"fingerprint": fingerprint, **result.to_json()}))
+        return result, time.monotonic() - started
+
+
+def libraries(build):
+    return [path for path in build.path.glob("libsennit.*") if path.is_file()]
+
+
+class GoogleTest(Suite):
+    read = staticmethod(results.read_googletest)
+
+    def __init__(self, name, build, program, test_filter=None, wrapper=()):
+        super().__init__(name, build, [f"tests/{program}/{program}_tests"])
+        self.program = build.path / self.targets[0]
+        self.filter = test_filter
+        self.wrapper = list(wrapper)
+
+    def command(self, parts):
+        test_filter = ":".join(f"*{part}*" for part in parts) or self.filter
+        command = [*self.wrapper, str(self.program), "--gtest_color=no", f"--gtest_output=json:{self.report}"]
+        return command + [f"--gtest_filter={test_filter}"] if test_filter else command
+
+    def inputs(self):
+        return [self.program, *libraries(self.build)]
+
+    def names(self, parts):
+        command = [*self.wrapper, str(self.program), "--gtest_list_tests"]
+        listed = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
+        names = []
+        suite = ""
+        for line in listed.splitlines():
+            entry = line.split("#")[0].rstrip()
+            if line.startswith("  "):
+                names.append(suite + entry.strip())
+            elif entry.endswith("."):
+                suite = entry
+        return [name for name in names if any(part in name for part in parts)]
+
+
+class PythonTest(Suite):
+    read = staticmethod(results.read_unittest)
+
+    def __init__(self, name, file, build=None, also=()):
+        super().__init__(name, build, ["all"] if build else [])
+        self.file = file
+        self.also = also  # a function that lists further inputs
+
+    def command(self, parts):
+        return [sys.executable, str(SUPPORT / "run_unittest.py"), str(self.file), str(self.report), *parts]
+
+    def inputs(self):
+        inputs = [self.file, *self.file.parent.glob("*.py"), *SUPPORT.glob("*.py")]
+        if self.build is not None:
+            demos = self.build.path / "apps"
+            inputs += [path for path in demos.iterdir() if path.is_file() and os.access(path, os.X_OK)]
+            inputs += libraries(self.build)
+        if self.also:
+            inputs += self.also()
+        return set(inputs)
+
+    def names(self, parts):
+        command = [sys.executable, str(SUPPORT / "run_unittest.py"), str(self.file), "--list", *parts]
+        listed = subprocess.run(command, capture_output=True, text=True, env=self.environment())
+        return listed.stdout.split()
+
+
+def project_files():
+    """Everything that belongs to the project, committed or not."""
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if listed.returncode == 0:
+        paths = [ROOT / name for name in listed.stdout.split("\0") if name]
+    else:  # an unpacked archive
+        paths = [path for path in ROOT.rglob("*") if BUILD_ROOT not in path.parents and ".git" not in path.parts]
+    return [path for path in paths if path.is_file()]
+
+
+def python_tests(folder, prefix="", build=None, also=()):
+    return [
+        PythonTest(f"{prefix}{folder}/{file.stem.removeprefix('test_')}", file, build, also)
+        for file in sorted((ROOT / "tests" / folder).glob("test_*.py"))
+    ]
+
+
+def programs(build, prefix="", **how):
+    return [GoogleTest(prefix + program, build, program, **how) for program in ("runtime", "net")]
+
+
+def fixed_addresses():
+    """Keeps address randomisation from placing a program where the sanitizers of g++ 12 want their shadow memory."""
+    wrapper = ("setarch", "-R")
+    works = shutil.which("setarch") and subprocess.run([*wrapper, "true"], capture_output=True).returncode == 0
+    return wrapper if works else ()
+
+
+def usual_suites():
+    """The long ones first: they are handed out to a few workers in this order."""
+    test, asan = BUILDS["test"], BUILDS["asan"]
+    embed = PythonTest("embed", ROOT / "tests" / "embed" / "test_embed.py", test, also=project_files)
+    return [
+        embed,
+        *programs(asan, "asan/", wrapper=fixed_addresses()),
+        *programs(test),
+        *python_tests("apps", "asan/", asan),
+        *python_tests("apps", "", test),
+        *python_tests("hygiene", also=project_files),
+    ]
+
+
+def full_suites(clang):
+    """What --full adds. `clang` is the name of a clang that is new enough, or None."""
+    suites = programs(BUILDS["tsan"], "tsan/", test_filter=CROSSES_THREADS, wrapper=fixed_addresses())
+    suites += programs(BUILDS["no-uring"], "no-uring/")
+    suites += python_tests("apps", "no-uring/", BUILDS["no-uring"])
+    if clang:
+        build = clang_build(clang)
+        suites += [*programs(build, "clang/"), *python_tests("apps", "clang/", build)]
+    if shutil.which("valgrind"):
+        valgrind = ("valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full")
+        suites += programs(BUILDS["test"], "valgrind/", test_filter=UNDER_VALGRIND, wrapper=valgrind)
+    return suites
