@@ -29,6 +29,13 @@ namespace sennit::testing {
 class recorded final : public operation {
   public:
     recorded(backend& io, const request& what) : operation(what), io_(&io) {}
+    recorded(recorded&& other) = default;
+    /// A test that failed in the middle leaves operations behind.
+    ~recorded() {
+        then = nullptr;
+        if (!over_) cancel();
+        while (!over_) io_->wait(io_->now() + std::chrono::milliseconds(1));
+    }
 
     recorded& submit() {
         in_flight = {};
@@ -44,7 +51,7 @@ class recorded final : public operation {
         if (then) then(done);
     }
 
-    /// The last completion has come.
+    /// Nothing is in flight: the last completion has come.
     bool over() const { return over_; }
     std::int32_t result() const { return completions.empty() ? no_result : completions.back().result; }
     void ask(const request& what) { request_ = what; }
@@ -55,7 +62,7 @@ class recorded final : public operation {
 
   private:
     backend* io_;
-    bool over_ = false;
+    bool over_ = true;
 };
 
 /// A descriptor that is closed with close(2): not by the backend.
@@ -172,6 +179,13 @@ class BackendFixture : public ::testing::TestWithParam<backend_kind> {
         return {keep(pair[0]), raw_fd(peer)};
     }
 
+    /// The same, but opened without the knowledge of the backend.
+    socket_pair foreign_pair(int type = SOCK_STREAM) {
+        int pair[2];
+        EXPECT_EQ(::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair), 0);
+        return {keep(pair[0]), raw_fd(pair[1])};
+    }
+
     /// A listening TCP socket on a free port of the loopback interface.
     int tcp_listener(sockaddr_in& address, int backlog = 1024) {
         const int fd = keep(io->open_socket(AF_INET, SOCK_STREAM, 0));
@@ -225,9 +239,12 @@ class BackendFixture : public ::testing::TestWithParam<backend_kind> {
         opened_.push_back(fd);
         return fd;
     }
-    void close(int fd) {
+    int release(int fd) {
         std::erase(opened_, fd);
-        io->close(fd);
+        return fd;
+    }
+    void close(int fd) {
+        io->close(release(fd));
         look();
     }
 

@@ -127,7 +127,7 @@ void epoll_backend::submit(operation& what) noexcept {
 void epoll_backend::cancel(operation& what) noexcept {
     auto& link = static_cast<detail::list_hook<detail::backend_tag>&>(what);
     // An operation that is in no list has its last completion behind it.
-    if (!link.linked() || what.in_flight.result_known) return;
+    if (!link.linked()) return;
     link.unlink();
     what.in_flight.result_known = true;
     cancelled_.push_back(what);
