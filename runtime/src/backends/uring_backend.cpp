@@ -122,7 +122,7 @@ class uring_backend final : public kernel_backend {
     void run_shutdowns() noexcept;
     void on_single(operation& what, std::int32_t result) noexcept;
     void on_multishot(operation& what, std::int32_t result, bool more) noexcept;
-    void on_cancel(operation& what) noexcept;
+    void on_cancel(operation& what, std::int32_t result) noexcept;
     void finish(operation& what, std::int32_t result) noexcept;
 
     std::size_t in_flight_ = 0;
@@ -321,7 +321,7 @@ void uring_backend::reap() noexcept {
             case uring_tag::multishot:
                 return on_multishot(named(user_data), result, more);
             case uring_tag::cancel:
-                return on_cancel(named(user_data));
+                return on_cancel(named(user_data), result);
             case uring_tag::wake:
                 polls_for_wakes_ = more;
                 return;
@@ -348,9 +348,11 @@ void uring_backend::on_multishot(operation& what, std::int32_t result, bool more
     what.complete({result, true});
 }
 
-void uring_backend::on_cancel(operation& what) noexcept {
+void uring_backend::on_cancel(operation& what, std::int32_t result) noexcept {
     operation::in_flight_state& state = what.in_flight;
-    if (--state.outstanding == 0) finish(what, state.result);
+    if (--state.outstanding == 0) return finish(what, state.result);
+    __builtin_printf("cancel said %d\n", result);
+    if (result == -ENOENT) submit_cancel(what, turn::behind_parked);
 }
 
 /// The operation is over. It may be gone when this returns.
