@@ -296,7 +296,7 @@ TEST_P(BackendWait, PolledDescriptorMayBeReplacedByASocket) {
     for (const bool foreign : {false, true}) {
         raw_fd counter = event_counter();
         const int number = counter.get();
-        recorded one = polling(number, POLLIN);
+        recorded one = polling(number, POLLIN | POLLPRI | POLLRDHUP);
         one.submit();
         look();
         count(counter);

@@ -17,6 +17,10 @@
 // - A multishot operation has ended when a completion lacks F_MORE, also with a result that is a success: an
 // overflown
 //   queue does that.
+// - A cancellation can miss its target, with ENOENT, while the kernel has it queued for one more try: a
+// connect to a
+//   Unix socket with a full backlog goes through 128 of those. Then it must be asked again, or the target
+//   stays forever.
 // - A cancelled operation may still have moved bytes or accepted a connection: its result goes first.
 // - Sockets are blocking. With O_NONBLOCK the kernel gives EAGAIN instead of waiting (liburing issue 364).
 // - IORING_OP_SHUTDOWN and the close of some files run on a kernel thread. shutdown(2) never waits, so it is
@@ -128,8 +132,9 @@ class uring_backend final : public kernel_backend {
     std::size_t in_flight_ = 0;
     operation_list
         parked_;  ///< found the submission queue full: new ones and those to be cancelled, in order
-    operation_list shutdowns_;  ///< to be done after the next enter
-    operation_list unsent_;     ///< cancelled before the kernel knew of them
+    operation_list shutdowns_;
+    operation_list due_shutdowns_;  ///< what was submitted before them has been handed over
+    operation_list unsent_;         ///< cancelled before the kernel knew of them
     bool polls_for_wakes_ = true;
     uring_ring ring_;
 };
@@ -260,13 +265,13 @@ void uring_backend::wait(time_point deadline) {
     const bool delivers = !unsent_.empty() || !shutdowns_.empty();
     deliver_unsent();
     submit_parked();
+    due_shutdowns_.splice_back(shutdowns_);
     if (!polls_for_wakes_) [[unlikely]]
         poll_for_wakes();
 
     // What could not be handed over must not be slept on.
     if (delivers || !parked_.empty() || !polls_for_wakes_) deadline = time_point::min();
-    // Without anything in flight only a wake could come, and whoever does not sleep needs none.
-    if (deadline != time_point::min() || in_flight_ != 0 || ring_.unsubmitted() != 0) enter(deadline);
+    enter(deadline);
     reap();
     run_shutdowns();
 }
@@ -351,7 +356,7 @@ void uring_backend::on_multishot(operation& what, std::int32_t result, bool more
 void uring_backend::on_cancel(operation& what, std::int32_t result) noexcept {
     operation::in_flight_state& state = what.in_flight;
     if (--state.outstanding == 0) return finish(what, state.result);
-    __builtin_printf("cancel said %d\n", result);
+    // Neither waiting nor running nor over: the kernel is about to try it once more.
     if (result == -ENOENT) submit_cancel(what, turn::behind_parked);
 }
 
@@ -363,10 +368,8 @@ void uring_backend::finish(operation& what, std::int32_t result) noexcept {
 }
 
 void uring_backend::run_shutdowns() noexcept {
-    operation_list due;
-    due.splice_back(shutdowns_);
-    while (!due.empty()) {
-        operation& next = due.pop_front();
+    while (!due_shutdowns_.empty()) {
+        operation& next = due_shutdowns_.pop_front();
         const auto& request = std::get<shutdown_request>(next.what());
         finish(next, shutdown(request.fd, request.how));
     }
