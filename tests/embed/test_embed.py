@@ -38,6 +38,9 @@ def outside(way, name):
     return directory
 
 
+PUBLIC = (ROOT / "runtime" / "include", ROOT / "net" / "include")
+
+
 class OutsideProject(unittest.TestCase):
     prefix = SHARED
 
@@ -104,9 +107,6 @@ class SharedLibrary(OutsideProject):
         self.assertEqual({path.removeprefix("include/") for path in installed if path.endswith(".hpp")}, headers)
 
 
-PUBLIC = (ROOT / "runtime" / "include", ROOT / "net" / "include")
-
-
 class Subproject(OutsideProject):
     """The outside project builds the library itself, as a static one; what it installs is then used as well."""
 
@@ -124,7 +124,7 @@ class Subproject(OutsideProject):
         if (cls.build / "build.ninja").exists():
             options.append("--reconfigure")
         run(["meson", "setup", cls.build, directory, *options], CXX=os.environ.get("CXX", "g++"))
-        run(["ninja", "-C", cls.build])
+        run(["ninja", "-C", cls.build, "--quiet"])
         shutil.rmtree(cls.original, ignore_errors=True)
         shutil.rmtree(cls.prefix, ignore_errors=True)
         run(["meson", "install", "-C", cls.build, "--no-rebuild", "--quiet"])
@@ -135,8 +135,8 @@ class Subproject(OutsideProject):
         self.assert_echoes(self.build / "outside")
 
     def test_it_builds_neither_demos_nor_tests(self):
-        targets = run(["ninja", "-C", self.build, "-t", "targets", "all"])
-        self.assertNotRegex(targets, r"(apps|tests)/\w+")
+        programs = run(["ninja", "-C", self.build, "-t", "targets", "rule", "cpp_LINKER"])
+        self.assertEqual(programs.split(), ["outside"])
 
     def test_through_pkg_config(self):
         # pkg-config moves paths only when it is asked to.

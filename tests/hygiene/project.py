@@ -20,8 +20,8 @@ def public_headers():
 
 
 def documents():
-    skipped = {"build", "subprojects", ".git"}
-    return sorted(path for path in ROOT.rglob("*.md") if path.relative_to(ROOT).parts[0] not in skipped)
+    ours = [path for path in ROOT.iterdir() if path.name not in ("build", "subprojects", ".git") and path.is_dir()]
+    return sorted([*ROOT.glob("*.md"), *(document for path in ours for document in path.rglob("*.md"))])
 
 
 def shown(path):

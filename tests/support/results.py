@@ -47,12 +47,12 @@ def read_googletest(status, report, log):
                 else:
                     result.passed += 1
     else:
-        result.passed = len(re.findall(r"^\[       OK \] ", log, re.MULTILINE))
-        result.failed = re.findall(r"^\[  FAILED  \] ([^\s,]+).* \(\d+ ms\)$", log, re.MULTILINE)
+        result.passed = len(re.findall(r"\[       OK \] \S+ \(\d+ ms\)$", log, re.MULTILINE))
+        result.failed = re.findall(r"\[  FAILED  \] ([^\s,]+).* \(\d+ ms\)$", log, re.MULTILINE)
         result.skipped = list(reasons.items())
 
     result.complaint = "\n".join(case_log(log, name) for name in result.failed)
-    if status != 0 and (not report.exists() or not result.failed):
+    if not report.exists() or (status != 0 and not result.failed):
         started = re.findall(r"^\[ RUN      \] (\S+)", log, re.MULTILINE)
         last = started[-1] if started and not report.exists() else "the program"
         result.failed.append(f"{last} ({ending(status)})")
@@ -65,7 +65,7 @@ def skip_reasons(log):
     reasons = {}
     message = []
     for line in log.splitlines():
-        if skipped := re.match(r"\[  SKIPPED \] (\S+) \(\d+ ms\)", line):
+        if skipped := re.search(r"\[  SKIPPED \] (\S+) \(\d+ ms\)", line):
             reasons[skipped[1]] = " ".join(message) or "no reason given"
         elif line.startswith("[ RUN      ]") or line.endswith(": Skipped"):
             message = []
@@ -96,7 +96,7 @@ def read_unittest(status, report, log):
             else:
                 result.failed.append(case["name"])
                 result.complaint += f"{case['name']}\n{case['text']}\n"
-    if status != 0 and not result.failed:
+    if not report.exists() or (status != 0 and not result.failed):
         result.failed.append(f"the program ({ending(status)})")
         result.complaint = tail(log)
     return result

@@ -31,7 +31,6 @@
 #include "epoll_backend.hpp"
 
 #include <netinet/in.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -121,6 +120,11 @@ epoll_backend::~epoll_backend() {
 void epoll_backend::submit(operation& what) noexcept {
     detail::check_buffers(what.what());
     ++in_flight_;
+    // By far the most frequent case in which the answer is known: the next recv after a short one.
+    if (const auto* recv = std::get_if<recv_request>(&what.what())) {
+        epoll_descriptor* const descriptor = set_.find(recv->fd);
+        if (descriptor != nullptr && !descriptor->readable) return descriptor->readers.push_back(what);
+    }
     attempts_->push_back(what);
 }
 
@@ -170,8 +174,8 @@ struct epoll_backend::attempt {
         epoll_descriptor* const descriptor = io.set_.find(request.fd);
         const bool waits = (request.flags & MSG_DONTWAIT) == 0;
         if (waits && descriptor != nullptr && !descriptor->readable) return descriptor->readers.push_back(what);
-        const std::int32_t result = uninterrupted(
-            [&] { return ::recv(request.fd, request.data, request.size, request.flags | MSG_DONTWAIT); });
+        const std::int32_t result =
+            uninterrupted([&] { return ::recv(request.fd, request.data, request.size, request.flags | MSG_DONTWAIT); });
         if (waits && result == -EAGAIN) return io.park(what, request.fd, reading);
         // 0 is the end of the stream, which stays readable. Flags like MSG_PEEK leave data behind.
         if (descriptor != nullptr && descriptor->tcp && (descriptor->interest & EPOLLIN) != 0 &&
@@ -186,8 +190,8 @@ struct epoll_backend::attempt {
         epoll_descriptor* const descriptor = io.set_.find(request.fd);
         const bool waits = (request.flags & MSG_DONTWAIT) == 0;
         if (waits && descriptor != nullptr && !descriptor->readable) return descriptor->readers.push_back(what);
-        const std::int32_t result = uninterrupted(
-            [&] { return ::recvmsg(request.fd, request.message, request.flags | MSG_DONTWAIT); });
+        const std::int32_t result =
+            uninterrupted([&] { return ::recvmsg(request.fd, request.message, request.flags | MSG_DONTWAIT); });
         if (waits && result == -EAGAIN) return io.park(what, request.fd, reading);
         io.deliver(what, result);
     }
@@ -210,8 +214,7 @@ struct epoll_backend::attempt {
         epoll_descriptor* const descriptor = io.set_.find(request.fd);
         if (descriptor != nullptr && !descriptor->writable) return descriptor->writers.push_back(what);
         const int flags = request.flags | MSG_DONTWAIT | MSG_NOSIGNAL;
-        const std::int32_t result =
-            uninterrupted([&] { return ::sendmsg(request.fd, request.message, flags); });
+        const std::int32_t result = uninterrupted([&] { return ::sendmsg(request.fd, request.message, flags); });
         if (result == -EAGAIN) return io.park(what, request.fd, writing);
         io.deliver(what, result);
     }
@@ -221,14 +224,12 @@ struct epoll_backend::attempt {
         if (descriptor != nullptr && !descriptor->readable) return io.park(what, request.fd, reading);
         const bool own = descriptor != nullptr && descriptor->own;
         if (!own) {
-            if (const int error = detail::make_non_blocking(request.fd); error < 0)
-                return io.deliver(what, error);
+            if (const int error = detail::make_non_blocking(request.fd); error < 0) return io.deliver(what, error);
         }
         const bool tcp = own ? descriptor->tcp : detail::speaks_tcp(request.fd);
         for (int i = 0; i < accepts_at_once; ++i) {
             const bool known_ready = i == 0 && reported != 0;
-            if (!known_ready && detail::poll_now(request.fd, EPOLLIN) == 0)
-                return io.park(what, request.fd, reading);
+            if (!known_ready && detail::poll_now(request.fd, EPOLLIN) == 0) return io.park(what, request.fd, reading);
             const std::int32_t result =
                 uninterrupted([&] { return ::accept4(request.fd, nullptr, nullptr, io.socket_flags()); });
             if (result == -ECONNABORTED || result == -EPROTO) continue;
@@ -254,14 +255,12 @@ struct epoll_backend::attempt {
         }
         const epoll_descriptor* const descriptor = io.set_.find(request.fd);
         if (descriptor == nullptr || !descriptor->own) {
-            if (const int error = detail::make_non_blocking(request.fd); error < 0)
-                return io.deliver(what, error);
+            if (const int error = detail::make_non_blocking(request.fd); error < 0) return io.deliver(what, error);
         }
         const std::int32_t result =
             uninterrupted([&] { return ::connect(request.fd, request.address, request.address_length); });
         // EALREADY: an attempt whose operation was cancelled is still under way.
-        if (result == -EINPROGRESS || result == -EALREADY)
-            return io.park(what, request.fd, writing | reading);
+        if (result == -EINPROGRESS || result == -EALREADY) return io.park(what, request.fd, writing | reading);
         if (request.address_length >= sizeof(sa_family_t) && request.address->sa_family == AF_UNIX) {
             if (result == -EAGAIN) return io.park_until_retry(what);
             io.retry_delay_ = shortest_retry;
@@ -301,8 +300,7 @@ void epoll_backend::on_event(const epoll_event& event) noexcept {
         return run(woken, 0);
     }
 
-    int fd;
-    epoll_descriptor* const descriptor = set_.subject(event, fd);
+    epoll_descriptor* const descriptor = set_.subject(event);
     if (descriptor == nullptr) return;
     const std::uint32_t reported = event.events;
     const bool writable = (reported & (EPOLLOUT | failing)) != 0;
@@ -317,7 +315,7 @@ void epoll_backend::on_event(const epoll_event& event) noexcept {
 
     // Nobody waited for this edge, and the next ones would be as useless.
     if (reported == EPOLLOUT && delivered_ == delivered_before && descriptor->writers.empty()) {
-        set_.ignore(fd, *descriptor, EPOLLOUT);
+        set_.ignore(epoll_set::descriptor_of(event), *descriptor, EPOLLOUT);
     }
 }
 
@@ -325,8 +323,7 @@ void epoll_backend::on_event(const epoll_event& event) noexcept {
 void epoll_backend::deliver(operation& what, std::int32_t result) noexcept {
     if (const auto* poll = std::get_if<poll_request>(&what.what())) {
         epoll_descriptor* const descriptor = set_.find(poll->fd);
-        if (descriptor != nullptr && !descriptor->own && descriptor->readers.empty() &&
-            descriptor->writers.empty()) {
+        if (descriptor != nullptr && !descriptor->own && descriptor->readers.empty() && descriptor->writers.empty()) {
             set_.unwatch(poll->fd, *descriptor);
         }
     }

@@ -15,7 +15,6 @@
 #include "epoll_set.hpp"
 
 #include <linux/time_types.h>
-#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -99,12 +98,6 @@ int epoll_set::watch_internal(int fd, std::uint64_t tag) noexcept {
     return ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
 }
 
-epoll_descriptor* epoll_set::subject(const epoll_event& event, int& fd) const noexcept {
-    fd = static_cast<int>(event.data.u64 & 0xffff'ffff);
-    epoll_descriptor* const found = find(fd);
-    return found != nullptr && tag_of(fd, *found) == event.data.u64 ? found : nullptr;
-}
-
 int epoll_set::wait(epoll_event* events, int capacity, duration rest) {
     int count = -1;
     if (rest <= duration::zero() || rest == duration::max()) {
@@ -114,8 +107,7 @@ int epoll_set::wait(epoll_event* events, int capacity, duration rest) {
         if (!coarse_timeouts_) {
             const auto seconds = std::chrono::floor<std::chrono::seconds>(rest);
             const __kernel_timespec timeout{seconds.count(), (rest - seconds).count()};
-            count =
-                static_cast<int>(::syscall(SYS_epoll_pwait2, epoll_, events, capacity, &timeout, nullptr, 0));
+            count = static_cast<int>(::syscall(SYS_epoll_pwait2, epoll_, events, capacity, &timeout, nullptr, 0));
             coarse_timeouts_ = count < 0 && (errno == ENOSYS || errno == EPERM);
         }
 #else
@@ -124,8 +116,7 @@ int epoll_set::wait(epoll_event* events, int capacity, duration rest) {
         if (coarse_timeouts_) {
             // Rounded up: a wait that ends before its time would only be made again.
             const auto whole = std::chrono::ceil<std::chrono::milliseconds>(rest).count();
-            count = ::epoll_wait(epoll_, events, capacity,
-                                 static_cast<int>(std::min<std::int64_t>(whole, INT_MAX)));
+            count = ::epoll_wait(epoll_, events, capacity, static_cast<int>(std::min<std::int64_t>(whole, INT_MAX)));
         }
     }
     if (count >= 0) return count;

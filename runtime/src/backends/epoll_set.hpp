@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/epoll.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -8,8 +10,6 @@
 
 #include <sennit/operation.hpp>
 #include <sennit/time.hpp>
-
-struct epoll_event;
 
 namespace sennit {
 
@@ -78,8 +78,16 @@ class epoll_set {
     static constexpr std::uint64_t wake_tag = ~std::uint64_t{0};
     static constexpr std::uint64_t retry_tag = ~std::uint64_t{1};
 
-    /// The entry an event is about; null when the registration that made it is gone.
-    epoll_descriptor* subject(const epoll_event& event, int& fd) const noexcept;
+    /// The descriptor an event of no internal tag is about.
+    static int descriptor_of(const epoll_event& event) noexcept {
+        return static_cast<int>(event.data.u64 & 0xffff'ffff);
+    }
+
+    /// The entry of that descriptor; null when the registration that made the event is gone.
+    epoll_descriptor* subject(const epoll_event& event) const noexcept {
+        epoll_descriptor* const found = find(descriptor_of(event));
+        return found != nullptr && found->generation == event.data.u64 >> 32 ? found : nullptr;
+    }
 
     /// Sleeps for `rest` at most, `duration::max()` being for ever. The number of events; 0 when time is up
     /// or a signal came. Throws `std::system_error` when the epoll instance is broken.

@@ -72,7 +72,14 @@ class intrusive_list {
 
     /// Moves every element of `other` behind those of this list.
     void splice_back(intrusive_list& other) noexcept {
-        while (!other.empty()) push_back(other.pop_front());
+        if (other.empty()) return;
+        hook* const first = other.head_.next_;
+        hook* const last = other.head_.previous_;
+        other.head_.next_ = other.head_.previous_ = &other.head_;
+        first->previous_ = head_.previous_;
+        head_.previous_->next_ = first;
+        last->next_ = &head_;
+        head_.previous_ = last;
     }
 
     /// Calls `visit` on each element in order; `visit` must not change the list.

@@ -1,0 +1,57 @@
+// tcp_proxy: accepts connections and forwards them to another server, in both directions
+
+#include <fmt/format.h>
+
+#include <array>
+#include <chrono>
+#include <sennit/sennit.hpp>
+
+#include "common/command_line.hpp"
+#include "common/program.hpp"
+#include "common/serving.hpp"
+
+using namespace sennit;
+using namespace std::chrono_literals;
+
+struct options : app::loop_flags {
+    app::host_and_port listen;
+    app::host_and_port target;
+};
+
+// One direction. It reads no more than it can send on, so a slow receiver slows its sender down and nothing piles up
+// here. The end of the stream is passed on as such: the other direction goes on until it ends too.
+task<> pump(net::tcp_stream& from, net::tcp_stream& to) {
+    std::array<std::byte, 16384> buffer;
+    while (const std::size_t count = co_await from.recv(buffer)) {
+        co_await to.send(const_bytes(buffer).first(count));
+    }
+    co_await to.shutdown_send();
+}
+
+task<> forward(net::tcp_stream client, const app::host_and_port& target) {
+    try {
+        auto server = co_await with_timeout(10s, net::connect(target.host, target.port));
+        // An error in one direction cancels the other; both connections close when this returns.
+        co_await when_all(pump(client, server), pump(server, client));
+    } catch (const std::system_error& error) {
+        fmt::print(stderr, "a connection to {}:{} ended: {}\n", target.host, target.port, error.what());
+    }
+}
+
+task<> serve(const options& flags) {
+    auto listener = co_await net::tcp_listener::bind({flags.listen.host, flags.listen.port});
+    co_await app::announce(listener.local_endpoint(), flags.verbose);
+    const auto handler = [&flags](net::tcp_stream client) { return forward(std::move(client), flags.target); };
+    co_await net::serve(listener, handler);
+}
+
+int main(int argc, char** argv) {
+    options flags;
+    app::command_line("Forwards each connection to another server.")
+        .listening_place("LISTEN", flags.listen, "where to listen: [ADDRESS:]PORT, port 0 for any that is free")
+        .target_place("TARGET", flags.target, "where to forward to: [HOST:]PORT")
+        .add(static_cast<app::loop_flags&>(flags))
+        .flag("--verbose", flags.verbose, "also prints why the backend was chosen")
+        .parse(argc, argv);
+    return app::run(flags, serve(flags));
+}
