@@ -62,6 +62,11 @@ int run(const loop_flags& flags, task<int> program) {
     return sennit::run(explain_errors(std::move(program)), event_loop_options{flags.backend});
 }
 
+std::uint64_t descriptor_limit() {
+    rlimit limit{};
+    return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
+}
+
 int run(const loop_flags& flags, task<> program) { return run(flags, with_status(std::move(program))); }
 
 }  // namespace app

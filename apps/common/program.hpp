@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include <sennit/task.hpp>
 
 #include "common/command_line.hpp"
@@ -11,5 +13,8 @@ namespace app {
 int run(const loop_flags& flags, sennit::task<> program);
 /// The same for a program that has an exit status of its own.
 int run(const loop_flags& flags, sennit::task<int> program);
+
+/// How many descriptors this process may have open.
+std::uint64_t descriptor_limit();
 
 }  // namespace app

@@ -38,8 +38,7 @@ TEST_P(BackendWait, PastDeadlineMeansLookDoNotSleep) {
 }
 
 TEST_P(BackendWait, SleepsUntilTheDeadlineAndNotInALoop) {
-    for (const duration length :
-         {duration(1ns), duration(1us), duration(300us), duration(1500us), duration(20ms)}) {
+    for (const duration length : {duration(1ns), duration(1us), duration(300us), duration(1500us), duration(20ms)}) {
         const time_point deadline = io->now() + length;
         int waits = 0;
         do {
@@ -61,6 +60,30 @@ TEST_P(BackendWait, CompletionEndsASleepWithDeadline) {
     const time_point far = io->now() + std::chrono::hours(24 * 365 * 200);
     while (!one.over()) io->wait(far);
     EXPECT_EQ(one.result(), 1);
+}
+
+TEST_P(BackendWait, RoomThatNobodyWaitsForDoesNotEndSleeps) {
+    // A Unix socket reports room in its buffer after each message that the peer reads.
+    const auto [fd, peer] = connected_pair();
+    const std::string bytes(std::size_t{1} << 20, 'x');
+    recorded one = send(fd, bytes);
+    ASSERT_GT(result_of(one), 0);
+    one.submit();
+    look();
+    EXPECT_FALSE(one.over());
+    read_now(peer);
+    ASSERT_TRUE(wait_for(one));
+    read_now(peer);
+    look();
+    int waits = 0;
+    recorded small = send(fd, "x");
+    for (int i = 0; i < 50; ++i) {
+        ASSERT_EQ(result_of(small), 1);
+        ASSERT_EQ(read_now(peer), "x");
+        const time_point deadline = io->now() + 500us;
+        for (; io->now() < deadline; ++waits) io->wait(deadline);
+    }
+    EXPECT_LE(waits, 75);
 }
 
 TEST_P(BackendWait, WakeFromAnotherThreadEndsASleep) {
@@ -222,8 +245,7 @@ TEST_P(BackendWait, PollGoesAlongsideRecv) {
     const auto [fd, peer] = connected_pair();
     std::string buffer(8, '?');
     recorded reader = recv(fd, buffer);
-    recorded first = polling(fd, POLLIN), second = polling(fd, POLLIN | POLLRDHUP),
-             other = polling(fd, POLLPRI);
+    recorded first = polling(fd, POLLIN), second = polling(fd, POLLIN | POLLRDHUP), other = polling(fd, POLLPRI);
     reader.submit();
     first.submit();
     second.submit();

@@ -17,6 +17,7 @@ were skipped. A suite that was good and whose files have not changed since is no
 NAMES = """\
 part of the name of a suite, as in `net` or `embed`, or of a test, as in `TcpStream`; only what matches is run"""
 WORKERS = 2
+SKIPPED_NAMES = 4  # that are listed for one reason
 
 
 def parse_arguments():
@@ -66,14 +67,14 @@ class Run:
         self.again = again
         self.passed = 0
         self.failed = []
-        self.skipped = {}  # reason -> names
+        self.skipped = {}  # (suite, reason) -> names
         self.width = 0
 
     def note(self, suite, result, remark):
         self.passed += result.passed
         self.failed += [f"{suite.name}: {name}" for name in result.failed]
         for name, reason in result.skipped:
-            self.skipped.setdefault(reason, []).append(f"{suite.name}: {name}")
+            self.skipped.setdefault((suite.name, reason), []).append(name)
         counts = f"{result.passed} passed"
         if result.failed:
             counts += f", {len(result.failed)} failed"
@@ -118,10 +119,10 @@ class Run:
                 self.note(running[done], result, f"in {seconds:.1f} s")
 
     def report(self, started):
-        for reason, names in sorted(self.skipped.items()):
-            print(f"skipped, {reason}:")
-            for name in sorted(names):
-                print(f"  {name}")
+        for (suite, reason), names in sorted(self.skipped.items()):
+            print(f"skipped in {suite}: {reason}")
+            some = ", ".join(sorted(names)[:SKIPPED_NAMES])
+            print(f"  {some}" if len(names) <= SKIPPED_NAMES else f"  {len(names)} tests: {some}, ...")
         if self.failed:
             print("failed:")
             for name in self.failed:

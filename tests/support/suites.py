@@ -29,7 +29,7 @@ SANITIZER_OPTIONS = {
 }
 
 ALL_PARTS = ["-Dapps=enabled", "-Dtests=enabled", "-Dio_uring=enabled"]
-SANITIZED = ["-Dbuildtype=debug", "-Doptimization=1", "-Db_lundef=false"]
+SANITIZED = ["-Doptimization=1", "-Ddebug=false", "-Dcpp_args=-g1", "-Db_ndebug=false", "-Db_lundef=false"]
 BUILDS = {
     "test": BuildDirectory(
         "test",

@@ -49,7 +49,7 @@ static void push(struct flow* flow, unsigned size) {
 }
 
 static void drain(struct flow* flow, uint64_t* pending, unsigned size) {
-    const bool look = flow->calls++ % sample_every == 0;
+    const bool look = !flow->begun || ++flow->calls % sample_every == 0;
     const ssize_t length = recv(flow->fd, buffer, sizeof buffer, MSG_DONTWAIT | (look ? 0 : MSG_TRUNC));
     if (length == 0) fail("the proxy has closed a connection");
     if (length < 0) {
@@ -106,7 +106,7 @@ void run_proxy(const struct options* given) {
             struct flow* const flow = ready[i].data.ptr;
             if (flow == accepting) {
                 struct flow* const sink = &flows[options.connections + accepted];
-                sink->fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+                sink->fd = accept(listener, NULL, NULL);
                 if (sink->fd < 0) continue;
                 if (++accepted > options.connections) fail("the proxy makes more connections than it was asked for");
                 watch(set, sink, EPOLLIN);

@@ -111,8 +111,6 @@ class task_group {
     bool child_cancelled_ = false;
 };
 
-inline void detail::promise<void>::finish_spawned() noexcept { group->child_ended(*this); }
-
 inline void task_group::child_ended(detail::promise<void>& child) noexcept {
     if (child.error != nullptr) [[unlikely]] failed(std::move(child.error));
     loop_->retire(std::coroutine_handle<detail::promise<void>>::from_promise(child));

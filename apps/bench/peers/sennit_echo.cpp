@@ -1,0 +1,83 @@
+// Echo and proxy with sennit, written as a user would write them.
+
+#include <cstddef>
+#include <memory>
+#include <sennit/net/serve.hpp>
+#include <sennit/net/tcp.hpp>
+#include <sennit/net/udp.hpp>
+#include <sennit/run.hpp>
+#include <sennit/when_all.hpp>
+#include <sennit/yield.hpp>
+#include <string>
+
+#include "peer.hpp"
+
+namespace {
+
+using namespace sennit;
+
+task<> announce_on(std::uint16_t port) {
+    event_loop& loop = co_await current_loop();
+    announce(port, loop.backend_reason());
+}
+
+// [tcp]
+task<> echo(net::tcp_stream peer) {
+    const auto buffer = std::make_unique_for_overwrite<std::byte[]>(echo_buffer_size);
+    const mutable_bytes room(buffer.get(), echo_buffer_size);
+    while (const std::size_t length = co_await peer.recv(room)) co_await peer.send(room.first(length));
+}
+
+task<> serve_tcp(std::uint16_t port) {
+    auto listener = co_await net::tcp_listener::bind({"127.0.0.1", port});
+    co_await announce_on(listener.local_endpoint().port());
+    co_await net::serve(listener, echo);
+}
+// [/tcp]
+
+task<> pump(net::tcp_stream& from, net::tcp_stream& to) {
+    const auto buffer = std::make_unique_for_overwrite<std::byte[]>(proxy_buffer_size);
+    const mutable_bytes room(buffer.get(), proxy_buffer_size);
+    while (const std::size_t length = co_await from.recv(room)) co_await to.send(room.first(length));
+    co_await to.shutdown_send();
+}
+
+task<> serve_proxy(std::uint16_t port, std::uint16_t upstream) {
+    auto listener = co_await net::tcp_listener::bind({"127.0.0.1", port});
+    co_await announce_on(listener.local_endpoint().port());
+    const auto connect_and_pump = [upstream](net::tcp_stream client) -> task<> {
+        auto server = co_await net::tcp_stream::connect({"127.0.0.1", upstream});
+        co_await when_all(pump(client, server), pump(server, client));
+    };
+    co_await net::serve(listener, connect_and_pump);
+}
+
+task<> serve_udp(std::uint16_t port) {
+    auto socket = co_await net::udp_socket::bind({"127.0.0.1", port});
+    co_await announce_on(socket.local_endpoint().port());
+    const auto buffer = std::make_unique_for_overwrite<std::byte[]>(echo_buffer_size);
+    const mutable_bytes room(buffer.get(), echo_buffer_size);
+    for (;;) {
+        const net::datagram received = co_await socket.recv_from(room);
+        co_await socket.send_to(room.first(received.size), received.sender);
+    }
+}
+
+task<> serve(const peer_options& options) {
+    if (options.mode == "udp") return serve_udp(options.port);
+    if (options.mode == "proxy") return serve_proxy(options.port, options.upstream);
+    return serve_tcp(options.port);
+}
+
+backend_kind kind_named(std::string_view name) {
+    if (name == "io_uring") return backend_kind::io_uring;
+    if (name == "epoll") return backend_kind::epoll;
+    return backend_kind::automatic;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const peer_options options = read_peer_options(argc, argv);
+    return run(serve(options), event_loop_options{kind_named(options.backend)});
+}

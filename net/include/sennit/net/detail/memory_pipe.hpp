@@ -1,0 +1,180 @@
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <system_error>
+
+#include <sennit/bytes.hpp>
+#include <sennit/cancel.hpp>
+#include <sennit/detail/awaitable.hpp>
+#include <sennit/net/detail/byte_ring.hpp>
+#include <sennit/result.hpp>
+#include <sennit/task.hpp>
+
+namespace sennit::net::detail {
+
+class memory_pipe;
+
+/// What a coroutine does at one end of a pipe.
+class memory_operation : public sennit::detail::waiter {
+  public:
+    bool await_ready() const noexcept { return false; }
+    template <sennit::detail::environment_promise Promise>
+    bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+        return start(coroutine.promise().where, coroutine);
+    }
+
+    const char* waiting_for() const noexcept override { return name_; }
+
+  protected:
+    memory_operation(memory_pipe* pipe, const char* name) noexcept : pipe_(pipe), name_(name) {}
+    memory_operation(memory_operation&& other) noexcept
+        : waiter(), pipe_(other.pipe_), name_(other.name_) {}
+    ~memory_operation() = default;
+
+    /// Begins, and says whether the coroutine has to wait.
+    virtual bool start(environment where, std::coroutine_handle<> coroutine) noexcept = 0;
+
+    /// The error to report, if there is one; throws `cancelled`.
+    std::error_code outcome() const;
+    /// Throws the error as `std::system_error` with the name of the operation.
+    void throw_if_failed() const;
+
+    memory_pipe* pipe_;
+
+  private:
+    friend class memory_pipe;
+
+    const char* name_;
+    int error_ = 0;
+    bool was_cancelled_ = false;
+    bool suspended_ = false;
+};
+
+/// Receives: something, or until the buffer is full.
+class [[nodiscard("co_await it")]] memory_receive final : public memory_operation {
+  public:
+    memory_receive(memory_pipe* pipe, mutable_bytes buffer, bool until_full) noexcept
+        : memory_operation(pipe, "recv"), rest_(buffer), until_full_(until_full) {}
+    memory_receive(memory_receive&& other) noexcept = default;
+
+    std::size_t await_resume() const {
+        throw_if_failed();
+        return received_;
+    }
+    result<std::size_t> await_result() const {
+        if (const auto error = outcome()) return error;
+        return received_;
+    }
+    void cancel_wait() noexcept override;
+
+  private:
+    friend class memory_pipe;
+    bool start(environment where, std::coroutine_handle<> coroutine) noexcept override;
+    bool is_complete() const noexcept { return rest_.empty() || (received_ != 0 && !until_full_); }
+
+    mutable_bytes rest_;
+    std::size_t received_ = 0;
+    bool until_full_;
+};
+
+/// Sends: something, or everything.
+class memory_send : public memory_operation {
+  public:
+    void cancel_wait() noexcept override;
+
+  protected:
+    memory_send(memory_pipe* pipe, const_bytes bytes, bool everything) noexcept
+        : memory_operation(pipe, "send"), rest_(bytes), everything_(everything) {}
+    memory_send(memory_send&& other) noexcept = default;
+    ~memory_send() = default;
+
+    std::size_t sent() const noexcept { return sent_; }
+
+  private:
+    friend class memory_pipe;
+    bool start(environment where, std::coroutine_handle<> coroutine) noexcept override;
+    bool is_complete() const noexcept { return rest_.empty() || (sent_ != 0 && !everything_); }
+
+    const_bytes rest_;
+    std::size_t sent_ = 0;
+    bool everything_;
+};
+
+class [[nodiscard("co_await it")]] memory_send_all final : public memory_send {
+  public:
+    memory_send_all(memory_pipe* pipe, const_bytes bytes) noexcept : memory_send(pipe, bytes, true) {}
+    memory_send_all(memory_send_all&&) noexcept = default;
+
+    void await_resume() const { throw_if_failed(); }
+    result<void> await_result() const {
+        if (const auto error = outcome()) return error;
+        return {};
+    }
+};
+
+class [[nodiscard("co_await it")]] memory_send_some final : public memory_send {
+  public:
+    memory_send_some(memory_pipe* pipe, const_bytes bytes) noexcept : memory_send(pipe, bytes, false) {}
+    memory_send_some(memory_send_some&&) noexcept = default;
+
+    std::size_t await_resume() const {
+        throw_if_failed();
+        return sent();
+    }
+    result<std::size_t> await_result() const {
+        if (const auto error = outcome()) return error;
+        return sent();
+    }
+};
+
+/// Finishes sending; never waits.
+class [[nodiscard("co_await it")]] memory_shutdown final : public memory_operation {
+  public:
+    explicit memory_shutdown(memory_pipe* pipe) noexcept : memory_operation(pipe, "shutdown") {}
+    memory_shutdown(memory_shutdown&&) noexcept = default;
+
+    void await_resume() const { throw_if_failed(); }
+    result<void> await_result() const {
+        if (const auto error = outcome()) return error;
+        return {};
+    }
+    void cancel_wait() noexcept override {}
+
+  private:
+    bool start(environment where, std::coroutine_handle<> coroutine) noexcept override;
+};
+
+/// One direction of a memory stream: a sending end, a bounded queue, a receiving end. Each end serves one operation
+/// at a time.
+class memory_pipe {
+  public:
+    explicit memory_pipe(std::size_t capacity) : queue_(capacity) {}
+
+    /// The sending end is gone: what is queued can still be received.
+    void close_sending_end() noexcept;
+    /// The receiving end is gone, and what is queued with it.
+    void close_receiving_end() noexcept;
+    bool receiving_end_closed() const noexcept { return receiving_end_closed_; }
+
+  private:
+    friend class memory_receive;
+    friend class memory_send;
+    friend class memory_shutdown;
+
+    int why_not_receive() const noexcept;
+    int why_not_send() const noexcept;
+    void move_bytes() noexcept;
+    static void end(memory_operation& ended, int error) noexcept;
+    void end_receiver(int error) noexcept;
+    void end_sender(int error) noexcept;
+
+    byte_ring queue_;
+    memory_receive* receiver_ = nullptr;
+    memory_send* sender_ = nullptr;
+    bool finished_ = false;  // nothing more will be queued
+    bool sending_end_closed_ = false;
+    bool receiving_end_closed_ = false;
+};
+
+}  // namespace sennit::net::detail
