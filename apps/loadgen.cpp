@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <sennit/sennit.hpp>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "common/byte_pattern.hpp"
@@ -14,6 +16,7 @@
 #include "common/load_report.hpp"
 #include "common/program.hpp"
 #include "common/progress_bar.hpp"
+#include "common/resolve.hpp"
 
 using namespace sennit;
 using namespace std::chrono_literals;
@@ -144,80 +147,89 @@ struct udp_message {
 
 class udp_flow {
   public:
-    udp_flow(load& owner, net::udp_socket& to) : all_(owner), socket_(to), slots_(owner.flags.depth), text_(owner.flags.size) {}
+    udp_flow(load& owner, net::udp_socket& to)
+        : all_(owner), socket_(to), messages_(owner.flags.depth), text_(owner.flags.size) {
+        for (std::size_t i = 0; i != messages_.size(); ++i) messages_[i].number = i;
+    }
 
-    /// Sends a new message from each slot that is free.
-    task<> fill() {
-        for (udp_message& slot : slots_) {
-            if (slot.on_its_way || !all_.may_start(next_)) continue;
-            slot.number = next_++;
-            slot.sent_at = all_.loop.now();
-            slot.on_its_way = true;
-            ++on_its_way;
-            ++all_.started;
-            std::memcpy(text_.data(), &slot.number, sizeof slot.number);
-            const auto rest = rest_of(slot.number);
-            if (!rest.empty()) std::memcpy(text_.data() + sizeof slot.number, rest.data(), rest.size());
-            co_await socket_.send(text_);
+    task<> run() {
+        std::vector<std::byte> buffer(all_.flags.size + 1);  // one more, to notice what is too long
+        for (udp_message& each : messages_) co_await send(each);
+        while (on_their_way_ != 0) {
+            const auto got = co_await move_on_after(all_.flags.timeout, socket_.recv(buffer));
+            if (got) {
+                udp_message* const answered = take(const_bytes(buffer).first(got->size));
+                if (answered != nullptr) co_await send(*answered);
+            }
+            if (all_.loop.now() < next_look_) continue;
+            next_look_ = all_.loop.now() + all_.flags.timeout / 4;
+            for (udp_message& each : messages_) {
+                if (!each.on_its_way || all_.loop.now() - each.sent_at < all_.flags.timeout) continue;
+                give_up(each);
+                co_await send(each);
+            }
         }
     }
 
-    void receive(const_bytes answer) {
+  private:
+    /// Sends this message, if there is to be another one, under its next number.
+    task<> send(udp_message& message) {
+        if (!all_.may_start(started_)) co_return;
+        message.number += messages_.size();
+        message.sent_at = all_.loop.now();
+        message.on_its_way = true;
+        ++on_their_way_;
+        ++started_;
+        ++all_.started;
+        std::memcpy(text_.data(), &message.number, sizeof message.number);
+        const const_bytes rest = rest_of(message.number);
+        std::copy_n(rest.data(), rest.size(), text_.data() + sizeof message.number);
+        co_await socket_.send(text_);
+    }
+
+    /// The message that this is the answer to, if one waits for it.
+    udp_message* take(const_bytes answer) {
         std::uint64_t number = 0;
         const bool whole = answer.size() == text_.size();
         if (whole) std::memcpy(&number, answer.data(), sizeof number);
-        if (!whole || number >= next_ || answer.subspan(sizeof number).text() != rest_of(number).text()) {
+        udp_message& message = messages_[number % messages_.size()];
+        if (!whole || number > message.number || answer.subspan(sizeof number).text() != rest_of(number).text()) {
             ++all_.report.mismatched;
-            return;
+            return nullptr;
         }
-        for (udp_message& slot : slots_) {
-            if (!slot.on_its_way || slot.number != number) continue;
-            slot.on_its_way = false;
-            --on_its_way;
-            all_.count_answer(slot.sent_at, all_.loop.now());
-            return;
+        if (number != message.number || !message.on_its_way) {
+            ++all_.report.late;
+            return nullptr;
         }
-        ++all_.report.late;  // given up before, or sent back twice
+        give_up(message);
+        all_.count_answer(message.sent_at, all_.loop.now());
+        return &message;
     }
 
-    void give_up_old() {
-        for (udp_message& slot : slots_) {
-            if (!slot.on_its_way || all_.loop.now() - slot.sent_at < all_.flags.timeout) continue;
-            slot.on_its_way = false;
-            --on_its_way;
-        }
+    void give_up(udp_message& message) {
+        message.on_its_way = false;
+        --on_their_way_;
     }
 
-    std::uint64_t on_its_way = 0;
-
-  private:
     const_bytes rest_of(std::uint64_t number) const {
         return all_.pattern.piece(number * 7919, text_.size() - sizeof number);
     }
 
     load& all_;
     net::udp_socket& socket_;
-    std::vector<udp_message> slots_;
+    std::vector<udp_message> messages_;  // `depth` of them, with numbers that are `depth` apart
     std::vector<std::byte> text_;
-    std::uint64_t next_ = 0;
+    std::uint64_t on_their_way_ = 0;
+    std::uint64_t started_ = 0;
+    time_point next_look_ = time_point::min();
 };
 
-task<> run_udp(load& all, std::uint64_t) {
+task<> run_udp(load& all) {
     auto socket = co_await net::udp_socket::connect(all.server);
     ++all.connected;
     co_await all.start.wait();
     udp_flow flow(all, socket);
-    std::vector<std::byte> buffer(all.flags.size + 1);  // one more, to notice what is too long
-    for (;;) {
-        co_await flow.fill();
-        if (flow.on_its_way == 0) co_return;
-        const auto got = co_await move_on_after(all.flags.timeout, socket.recv(buffer));
-        if (got) {
-            flow.receive(const_bytes(buffer).first(got->size));
-        } else {
-            flow.give_up_old();
-        }
-    }
+    co_await flow.run();
 }
 
 // ---- The course of the test.
@@ -228,7 +240,7 @@ task<> run_connection(load& all, std::uint64_t number) {
         if (all.flags.protocol == "tcp") {
             co_await run_tcp(all, number);
         } else {
-            co_await run_udp(all, number);
+            co_await run_udp(all);
         }
     } catch (const std::system_error& error) {
         ++all.report.broken_connections;
@@ -285,21 +297,23 @@ task<> conduct(load& all, task_group& connections) {
 }
 
 task<int> generate(const options& flags) {
-    if (flags.connections + 64 > app::descriptor_limit()) {
-        app::refuse(fmt::format("--connections: {} need as many descriptors, and {} are allowed here (ulimit -Hn); "
-                                "write less", flags.connections, app::descriptor_limit()));
-    }
     event_loop& loop = co_await current_loop();
     // Ctrl-C ends the measurement, which is then reported; it does not cancel.
     const stop_state::drain_guard reporting(loop.stop());
-    load all(flags, loop, co_await app::resolve(flags));
+    const net::endpoint server = co_await app::resolve(flags);
+    load all(flags, loop, server);
     co_await with_task_group([&](task_group& connections) { return conduct(all, connections); });
 
     app::load_report& report = all.report;
     report.lost = all.started - all.answered;
     report.not_connected = flags.connections - all.connected;
-    const std::string what = fmt::format("{} {}", flags.protocol, all.server.to_string());
-    report.print(what, flags.connections, flags.size, flags.depth, loop, flags.json);
+    const app::load_description load{flags.protocol,    server.to_string(), std::string(loop.backend_name()),
+                                     flags.connections, flags.size,         flags.depth};
+    if (flags.json) {
+        report.print_json(load);
+    } else {
+        report.print(load);
+    }
     co_return report.is_good() ? 0 : 1;
 }
 
@@ -320,6 +334,10 @@ int main(int argc, char** argv) {
         .parse(argc, argv);
     if (flags.protocol == "udp" && (flags.size < 8 || flags.size > 65507)) {
         app::refuse(fmt::format("--size: '{}' does not fit a datagram; write a number from 8 to 65507", flags.size));
+    }
+    if (flags.connections + 64 > app::descriptor_limit()) {
+        app::refuse(fmt::format("--connections: '{}' needs as many descriptors, and {} are allowed here (ulimit -Hn); write less",
+                                flags.connections, app::descriptor_limit()));
     }
     return app::run(flags, generate(flags));
 }

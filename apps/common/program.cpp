@@ -64,7 +64,7 @@ int run(const loop_flags& flags, task<int> program) {
 
 std::uint64_t descriptor_limit() {
     rlimit limit{};
-    return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
+    return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : 0;
 }
 
 int run(const loop_flags& flags, task<> program) { return run(flags, with_status(std::move(program))); }

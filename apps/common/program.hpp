@@ -14,7 +14,7 @@ int run(const loop_flags& flags, sennit::task<> program);
 /// The same for a program that has an exit status of its own.
 int run(const loop_flags& flags, sennit::task<int> program);
 
-/// How many descriptors this process may have open.
+/// How many descriptors a demo may have open: `run` raises the limit that far.
 std::uint64_t descriptor_limit();
 
 }  // namespace app

@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstddef>
+#include <new>
 #include <string>
 #include <system_error>
 
@@ -19,6 +21,19 @@ void acceptor_core::arm() noexcept {
     if (armed_) return;
     armed_ = true;
     submit_to(*loop_);
+}
+
+void acceptor_core::keep(int fd) noexcept {
+    try {
+        if (next_ >= accept_ahead) {
+            // Where the queue is never quite empty, those that were taken would pile up in front of it.
+            accepted_.erase(accepted_.begin(), accepted_.begin() + static_cast<std::ptrdiff_t>(next_));
+            next_ = 0;
+        }
+        accepted_.push_back(fd);
+    } catch (const std::bad_alloc&) {
+        loop_->io().close(fd);
+    }
 }
 
 int acceptor_core::take_queued() noexcept {
@@ -49,7 +64,7 @@ void acceptor_core::complete(completion done) noexcept {
         if (waiting_ != nullptr) {
             deliver(done.result);
         } else {
-            accepted_.push_back(done.result);
+            keep(done.result);
             if (armed_ && queued() == accept_ahead) loop_->io().cancel(*this);
         }
     } else if (waiting_ != nullptr) {
@@ -66,6 +81,7 @@ void acceptor_core::complete(completion done) noexcept {
 void acceptor_core::close() noexcept {
     if (closing_) return;
     closing_ = true;
+    path_ = bound_path();  // before the descriptor, which keeps the file from being mistaken for another
     while (queued() != 0) loop_->io().close(take_queued());
     if (waiting_ != nullptr) deliver(-ECANCELED);
     if (armed_) {
@@ -135,7 +151,8 @@ std::error_code accept_wait::outcome() const {
 
 socket_ref accept_wait::take() const {
     if (const auto error = outcome()) throw std::system_error(error, "accept");
-    return socket_ref(*new socket_core(source_->loop(), result_));
+    // Not the listener's loop: the listener may have ended since this connection came.
+    return adopt_socket(*where().loop, result_);
 }
 
 acceptor_core* open_acceptor(event_loop& loop, const endpoint& where, int backlog, bool reuse_port) {

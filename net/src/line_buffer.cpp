@@ -84,7 +84,7 @@ std::optional<std::string_view> line_buffer::take_line(delimiter_search& line_en
     const std::size_t found = line_end.find_in(text);
     if (found == std::string_view::npos) {
         // One byte more may be the first of "\r\n".
-        const bool may_end = text.size() == longest_ + 1 && text.back() == '\r';
+        const bool may_end = text.size() > longest_ && text.size() - longest_ == 1 && text.back() == '\r';
         if (!may_end) check_length(text.size());
         return std::nullopt;
     }

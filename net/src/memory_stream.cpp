@@ -116,9 +116,13 @@ void memory_pipe::end(memory_operation& ended, int error) noexcept {
     }
 }
 
-void memory_pipe::end_receiver(int error) noexcept { end(*std::exchange(receiver_, nullptr), error); }
+void memory_pipe::end_receiver(int error) noexcept {
+    end(*std::exchange(receiver_, nullptr), error);
+}
 
-void memory_pipe::end_sender(int error) noexcept { end(*std::exchange(sender_, nullptr), error); }
+void memory_pipe::end_sender(int error) noexcept {
+    end(*std::exchange(sender_, nullptr), error);
+}
 
 void memory_pipe::close_sending_end() noexcept {
     sending_end_closed_ = true;
@@ -136,8 +140,7 @@ void memory_pipe::close_receiving_end() noexcept {
 }  // namespace detail
 
 struct memory_stream::connection {
-    explicit connection(std::size_t capacity)
-        : pipes{detail::memory_pipe(capacity), detail::memory_pipe(capacity)} {}
+    explicit connection(std::size_t capacity) : pipes{detail::memory_pipe(capacity), detail::memory_pipe(capacity)} {}
 
     detail::memory_pipe pipes[2];  // pipes[n] carries what side n sends
 };

@@ -32,6 +32,12 @@ void do_not_wait(request& what) noexcept {
     if (auto* const each = std::get_if<recvmsg_request>(&what)) each->flags |= MSG_DONTWAIT;
 }
 
+/// A receive without room for a byte. The kernel would wait until there is one all the same.
+bool wants_nothing(const request& what) noexcept {
+    const auto* const recv = std::get_if<recv_request>(&what);
+    return recv != nullptr && recv->size == 0;
+}
+
 [[noreturn]] void throw_error(int error, const char* what) {
     throw std::system_error(error, std::system_category(), what);
 }
@@ -73,7 +79,9 @@ void socket_core::end_receiving() noexcept {
     if (receiver != nullptr) loop_->io().cancel(*receiver);
 }
 
-void socket_core::loop_ends() noexcept { close(); }
+void socket_core::loop_ends() noexcept {
+    close();
+}
 
 int socket_core::claim(direction half, socket_operation& user) noexcept {
     if (closing_) return EBADF;
@@ -138,10 +146,19 @@ int socket_core::get_option(int level, int name, const char* what) const {
     return value;
 }
 
+socket_ref adopt_socket(event_loop& loop, int fd) {
+    try {
+        return socket_ref(*new socket_core(loop, fd));
+    } catch (...) {
+        loop.io().close(fd);
+        throw;
+    }
+}
+
 socket_ref open_socket(event_loop& loop, family where, int type) {
     const int fd = loop.io().open_socket(domain_of(where), type, 0);
     if (fd < 0) throw_error(-fd, "socket");
-    return socket_ref(*new socket_core(loop, fd));
+    return adopt_socket(loop, fd);
 }
 
 bool socket_operation::start_on_socket(environment where, std::coroutine_handle<> coroutine) noexcept {
@@ -156,7 +173,8 @@ bool socket_operation::start_on_socket(environment where, std::coroutine_handle<
     }
     prepare();
     if (half_ == direction::receiving && core_->receiving_ended()) do_not_wait(request_);
-    if (start(where, coroutine)) return true;
+    const bool over_at_once = wants_nothing(request_) && !where.scope->is_cancelled();
+    if (!over_at_once && start(where, coroutine)) return true;
     core_->give_back(half_);
     return false;
 }

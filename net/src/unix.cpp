@@ -1,16 +1,19 @@
 // Unix domain sockets. Its one hard idea: a path outlives the process that bound it, so a server that was killed would
 // find its own address in use. Whether anyone lives there is asked by connecting: a refused connection
-// means nobody, and only then is the path replaced.
+// means nobody, and only then is the path replaced. The other way round, a path is removed only while it is ours.
 
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <utility>
 
+#include <sennit/net/detail/bound_path.hpp>
 #include <sennit/net/detail/connect_operation.hpp>
 #include <sennit/net/unix.hpp>
 #include <sennit/yield.hpp>
@@ -31,17 +34,53 @@ bool is_socket(const std::string& path) {
     return ::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);
 }
 
+/// Whether nobody accepts at the path of a socket. Such a connect never waits: where a listener's backlog is full it
+/// fails with EAGAIN, and somebody lives there.
+bool is_left_behind(const endpoint& where) {
+    alignas(8) unsigned char storage[endpoint::max_sockaddr_size];
+    const std::uint32_t length = where.to_sockaddr(storage);
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) throw std::system_error(errno, std::system_category(), "bind " + where.to_string());
+    const bool refused =
+        ::connect(fd, reinterpret_cast<const sockaddr*>(storage), length) != 0 && errno == ECONNREFUSED;
+    ::close(fd);
+    return refused;
+}
+
 /// Two connected sockets of the loop's backend.
 std::pair<detail::socket_ref, detail::socket_ref> make_pair(event_loop& loop, int type) {
     int pair[2];
     const int done = loop.io().open_socket_pair(AF_UNIX, type, 0, pair);
     if (done < 0) throw std::system_error(-done, std::system_category(), "socketpair");
-    detail::socket_ref first(*new detail::socket_core(loop, pair[0]));
-    detail::socket_ref second(*new detail::socket_core(loop, pair[1]));
-    return {std::move(first), std::move(second)};
+    detail::socket_ref first;
+    try {
+        first = detail::adopt_socket(loop, pair[0]);
+    } catch (...) {
+        loop.io().close(pair[1]);
+        throw;
+    }
+    return {std::move(first), detail::adopt_socket(loop, pair[1])};
 }
 
 }  // namespace
+
+namespace detail {
+
+bound_path::bound_path(std::string path) noexcept : path_(std::move(path)) {
+    struct stat status {};
+    if (::lstat(path_.c_str(), &status) != 0) path_.clear();
+    device_ = status.st_dev;
+    inode_ = status.st_ino;
+}
+
+bound_path::~bound_path() {
+    if (path_.empty()) return;
+    struct stat status {};
+    const bool is_ours = ::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_;
+    if (is_ours) ::unlink(path_.c_str());
+}
+
+}  // namespace detail
 
 task<unix_stream> unix_stream::connect(endpoint peer) {
     require_unix(peer, "unix_stream::connect");
@@ -60,22 +99,15 @@ task<std::pair<unix_stream, unix_stream>> unix_stream::pair() {
 task<unix_listener> unix_listener::bind(endpoint where, int backlog) {
     require_unix(where, "unix_listener::bind");
     event_loop& loop = co_await current_loop();
-    const std::string path(where.path());
-    if (is_socket(path)) {
-        std::error_code refused;
-        try {
-            co_await detail::connect_stream(where);
-        } catch (const std::system_error& error) {
-            refused = error.code();
-        }
-        if (refused == std::errc::connection_refused) ::unlink(path.c_str());
+    if (where.is_unnamed()) {
+        throw std::invalid_argument("unix_listener::bind: a listener needs a name; write unix:/path or unix:@name");
     }
-    unix_listener listener(detail::open_acceptor(loop, where, backlog, false), path);
+    std::string path(where.path());
+    if (is_socket(path) && is_left_behind(where)) ::unlink(path.c_str());
+    detail::acceptor_core* const core = detail::open_acceptor(loop, where, backlog, false);
+    unix_listener listener(core);
+    if (!path.empty()) core->take_path(detail::bound_path(std::move(path)));
     co_return listener;
-}
-
-unix_listener::~unix_listener() {
-    if (!path_.empty()) ::unlink(path_.c_str());
 }
 
 task<unix_datagram_socket> unix_datagram_socket::bind(endpoint where) {
@@ -98,8 +130,8 @@ task<unix_datagram_socket> unix_datagram_socket::connect(endpoint peer) {
 task<std::pair<unix_datagram_socket, unix_datagram_socket>> unix_datagram_socket::pair() {
     event_loop& loop = co_await current_loop();
     auto sockets = make_pair(loop, SOCK_DGRAM);
-    std::pair<unix_datagram_socket, unix_datagram_socket> both(
-        unix_datagram_socket(std::move(sockets.first)), unix_datagram_socket(std::move(sockets.second)));
+    std::pair<unix_datagram_socket, unix_datagram_socket> both(unix_datagram_socket(std::move(sockets.first)),
+                                                               unix_datagram_socket(std::move(sockets.second)));
     co_return both;
 }
 

@@ -44,8 +44,8 @@ struct blocking_pool::shared {
             self->waiting.pop_front();
             me.busy = true;
             lock.unlock();
-            next->run();
-            next.reset();
+            job& current = *next;
+            current.run(std::move(next));
             lock.lock();
             me.busy = false;
         }
@@ -75,12 +75,12 @@ blocking_pool::~blocking_pool() {
 void blocking_pool::submit(std::shared_ptr<job> work) {
     const std::lock_guard lock(shared_->mutex);
     if (shared_->idle <= shared_->waiting.size() && shared_->workers.size() < max_threads) {
+        auto& added = shared_->workers.emplace_back();
         // A new thread inherits the mask: signals are for the threads of the program, not for these.
         sigset_t all;
         sigset_t before;
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
-        auto& added = shared_->workers.emplace_back();
         try {
             added.thread = std::thread(shared::work, shared_, std::ref(added));
         } catch (const std::system_error&) {

@@ -1,4 +1,4 @@
-// The tree of cancel scopes. Its one hard idea: a scope is marked before anyone under it is told, and each waiter is
+// The tree of cancel scopes. Its one hard idea: a scope is marked before anyone in it is told, and each waiter is
 // taken out of its list before it is told. So a waiter may leave or be queued at once, and whoever starts to wait
 // later sees a scope that is cancelled already. Nobody is resumed from here.
 
@@ -27,17 +27,23 @@ void cancel_scope::attach(cancel_scope& parent) noexcept {
 
 void cancel_scope::cancel() noexcept {
     if (cancelled_) return;
-    cancelled_ = true;
+    tell_waiters();
 
-    // Children that are cancelled already told their waiters when that happened.
-    detail::intrusive_list<cancel_scope, detail::scope_tag> visited;
-    while (!children_.empty()) {
-        cancel_scope& child = children_.pop_front();
-        visited.push_back(child);
-        child.cancel();
+    // Not recursive: scopes can be nested as deep as tasks. Those to visit are lent out of their parents' lists.
+    detail::intrusive_list<cancel_scope, detail::scope_tag> below;
+    below.splice_back(children_);
+    while (!below.empty()) {
+        cancel_scope& next = below.pop_front();
+        next.parent_->children_.push_back(next);
+        // One that was cancelled before told those under it then.
+        if (next.cancelled_) continue;
+        next.tell_waiters();
+        below.splice_back(next.children_);
     }
-    children_.splice_back(visited);
+}
 
+void cancel_scope::tell_waiters() noexcept {
+    cancelled_ = true;
     while (!waiters_.empty()) waiters_.pop_front().cancel_wait();
 }
 

@@ -69,9 +69,14 @@ event_loop::event_loop(chosen_backend chosen)
 event_loop::~event_loop() {
     if (thread_ != &detail::thread_marker) wrong_thread();
     if (*wiped_on_fork_ == 0) {
-        // The ring and its operations belong to the parent; a child can only leave them alone.
-        static_cast<void>(owned_io_.release());
+        // The ring, its operations and the threads belong to the parent; a child can only leave them alone.
+        root_->scope().unlink();
+        while (!resources_.empty()) resources_.pop_front();
         static_cast<void>(root_.release());
+        static_cast<void>(blocking_.release());
+        static_cast<void>(stop_.release());
+        static_cast<void>(timers_.release());
+        static_cast<void>(owned_io_.release());
         return;
     }
     root_->cancel();

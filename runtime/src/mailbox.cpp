@@ -1,5 +1,6 @@
 // Letters from other threads: a lock-free stack that the loop's thread takes whole and reverses. Only the thread
-// that finds the stack empty wakes the loop, so a burst costs one wake-up.
+// that finds the stack empty wakes the loop, so a burst costs one wake-up. A mark that takes the place of the stack says
+// that the loop is gone: so no letter can be left behind in a mailbox that nobody empties any more.
 
 #include <utility>
 
@@ -8,34 +9,25 @@
 
 namespace sennit::detail {
 
-mailbox::~mailbox() {
-    while (take() != nullptr) {
-    }
-}
+mailbox::~mailbox() { throw_away(); }
 
 bool mailbox::post(std::unique_ptr<letter> mail) {
-    letter* const added = mail.release();
-    // The letter belongs to the loop from the exchange on: nothing of it may be touched afterwards.
     letter* before = newest_.load(std::memory_order_relaxed);
     do {
-        added->next_ = before;
-    } while (!newest_.compare_exchange_weak(before, added, std::memory_order_release, std::memory_order_relaxed));
+        if (before == &closed_) return false;
+        mail->next_ = before;
+    } while (!newest_.compare_exchange_weak(before, mail.get(), std::memory_order_release, std::memory_order_relaxed));
+    // The letter belongs to the loop from the exchange on: nothing of it may be touched any more.
+    static_cast<void>(mail.release());
     if (before != nullptr) return true;
 
     const std::lock_guard lock(mutex_);
-    if (backend_ == nullptr) return false;  // the destructor of the mailbox frees the letter
-    backend_->wake();
+    if (backend_ != nullptr) backend_->wake();
     return true;
 }
 
 std::unique_ptr<letter> mailbox::take() noexcept {
-    if (oldest_ == nullptr) {
-        letter* mail = newest_.exchange(nullptr, std::memory_order_acquire);
-        while (mail != nullptr) {
-            letter* const next = std::exchange(mail->next_, oldest_);
-            oldest_ = std::exchange(mail, next);
-        }
-    }
+    if (oldest_ == nullptr) reverse(newest_.exchange(nullptr, std::memory_order_acquire));
     return take_rest();
 }
 
@@ -46,8 +38,25 @@ std::unique_ptr<letter> mailbox::take_rest() noexcept {
 }
 
 void mailbox::close() noexcept {
-    const std::lock_guard lock(mutex_);
-    backend_ = nullptr;
+    {
+        const std::lock_guard lock(mutex_);
+        backend_ = nullptr;
+    }
+    throw_away();
+}
+
+void mailbox::reverse(letter* newest) noexcept {
+    while (newest != nullptr) {
+        letter* const next = std::exchange(newest->next_, oldest_);
+        oldest_ = std::exchange(newest, next);
+    }
+}
+
+void mailbox::throw_away() noexcept {
+    letter* const newest = newest_.exchange(&closed_, std::memory_order_acquire);
+    if (newest != &closed_) reverse(newest);
+    while (take_rest() != nullptr) {
+    }
 }
 
 }  // namespace sennit::detail

@@ -57,11 +57,13 @@ task<int> with_exit_status(task<> main) {
 
 int run_main(task<int> main, const event_loop_options& options) {
     try {
+        // Here, so that a loop which cannot be had is not followed by the report that this task never ran.
+        task<int> to_run = std::move(main);
         // Blocked before the loop exists, so that no thread of the library can be interrupted by them.
         auto signals = std::make_unique<signal_set>(std::initializer_list<int>{SIGINT, SIGTERM});
         event_loop loop(options);
-        return loop.run(supervise(std::move(main), std::move(signals)));
-    } catch (const std::exception&) {
+        return loop.run(supervise(std::move(to_run), std::move(signals)));
+    } catch (...) {
         report_exception("error");
         return 1;
     }

@@ -18,8 +18,10 @@ signal_set::signal_set(std::initializer_list<int> signals) {
     sigset_t wanted;
     sigemptyset(&wanted);
     for (const int each : signals) {
-        if (each < 1 || each > 64 || sigaddset(&wanted, each) != 0) {
-            throw std::system_error(EINVAL, std::system_category(), "signal_set: not a signal number");
+        // signalfd(2) would leave out the two that cannot be caught without a word.
+        const bool usable = each >= 1 && each <= 64 && each != SIGKILL && each != SIGSTOP;
+        if (!usable || sigaddset(&wanted, each) != 0) {
+            throw std::system_error(EINVAL, std::system_category(), "signal_set: not a signal that can be waited for");
         }
     }
     fd_ = ::signalfd(-1, &wanted, SFD_NONBLOCK | SFD_CLOEXEC);

@@ -38,7 +38,7 @@ void task_group::rethrow() {
     if (error_ != nullptr) std::rethrow_exception(std::exchange(error_, nullptr));
     if (!child_cancelled_) return;
     const bool from_outside = scope_.parent() != nullptr && scope_.parent()->is_cancelled();
-    if (from_outside || !cancel_requested_) throw cancelled();
+    if (from_outside || !scope_.is_cancelled()) throw cancelled();
 }
 
 }  // namespace sennit

@@ -192,17 +192,12 @@ class PythonTest(Suite):
 
 def project_files():
     """Everything that belongs to the project, committed or not."""
-    listed = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
-    if listed.returncode == 0:
-        paths = [ROOT / name for name in listed.stdout.split("\0") if name]
-    else:  # an unpacked archive
-        paths = [path for path in ROOT.rglob("*") if BUILD_ROOT not in path.parents and ".git" not in path.parts]
-    return [path for path in paths if path.is_file()]
+    found = []
+    for directory, subdirectories, names in os.walk(ROOT):
+        not_ours = {".git", "__pycache__", *(["build"] if Path(directory) == ROOT else [])}
+        subdirectories[:] = [name for name in subdirectories if name not in not_ours]
+        found += [Path(directory) / name for name in names]
+    return [path for path in found if path.is_file()]
 
 
 def python_tests(folder, prefix="", build=None, also=()):

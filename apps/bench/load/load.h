@@ -53,8 +53,6 @@ struct meter {
     uint64_t started, stopped;   /* when it was noticed that these had passed */
     bool running, done;
     uint64_t messages, bytes, lost, idle_ns;
-    uint64_t server_cpu, load_cpu;            /* ns in the measured time */
-    uint64_t server_switches, load_switches;  /* involuntary */
     uint32_t histogram[histogram_size];
 };
 extern struct meter meter;

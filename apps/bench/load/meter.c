@@ -3,9 +3,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
-#include <errno.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "load.h"
 
@@ -16,62 +14,81 @@ void meter_prepare(const struct options* options) {
     meter.ends = meter.begins + (uint64_t)(options->seconds * 1e9);
 }
 
-static uint64_t number_in(const char* path, const char* before) {
-    char text[4096];
+/* What has been used of a CPU, and how long it was waited for one that others used; in ns. */
+struct usage {
+    uint64_t cpu, waited, preempted;
+};
+
+static bool read_file(const char* path, char* text, size_t size) {
     FILE* const file = fopen(path, "re");
-    if (file == NULL) return 0;  /* a thread that has ended meanwhile */
-    const size_t length = fread(text, 1, sizeof text - 1, file);
+    if (file == NULL) return false;
+    text[fread(text, 1, size - 1, file)] = '\0';
     fclose(file);
-    text[length] = '\0';
-    const char* const at = strstr(text, before);
-    return at == NULL ? 0 : strtoull(at + strlen(before), NULL, 10);
+    return true;
+}
+
+/* Adds the usage of the thread in /proc/.../task/TID. One that has ended meanwhile adds nothing. */
+static void add_thread(const char* thread, struct usage* usage) {
+    char path[400], text[4096] = "";
+    unsigned long long cpu, waited;
+    snprintf(path, sizeof path, "%s/schedstat", thread);
+    if (!read_file(path, text, sizeof text) || sscanf(text, "%llu %llu", &cpu, &waited) != 2) return;
+    usage->cpu += cpu;
+    usage->waited += waited;
+    snprintf(path, sizeof path, "%s/status", thread);
+    if (!read_file(path, text, sizeof text)) return;
+    const char* const name = "nonvoluntary_ctxt_switches:";
+    const char* const found = strstr(text, name);
+    if (found != NULL) usage->preempted += strtoull(found + strlen(name), NULL, 10);
 }
 
 /* Over all threads: those that io_uring and language runtimes start are the server's as well. */
-static void read_server(int pid, uint64_t* cpu, uint64_t* switches) {
+static struct usage usage_of(const char* process) {
     char path[320];
-    *cpu = *switches = 0;
-    snprintf(path, sizeof path, "/proc/%d/task", pid);
+    struct usage usage = {0};
+    snprintf(path, sizeof path, "/proc/%s/task", process);
     DIR* const tasks = opendir(path);
     if (tasks == NULL) fail("the server has ended");
     for (struct dirent* task; (task = readdir(tasks)) != NULL;) {
         if (!isdigit((unsigned char)task->d_name[0])) continue;
-        snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", pid, task->d_name);
-        *cpu += number_in(path, "");
-        snprintf(path, sizeof path, "/proc/%d/task/%s/status", pid, task->d_name);
-        *switches += number_in(path, "nonvoluntary_ctxt_switches:");
+        char thread[360];
+        snprintf(thread, sizeof thread, "/proc/%.40s/task/%.40s", process, task->d_name);
+        add_thread(thread, &usage);
     }
     closedir(tasks);
+    return usage;
 }
 
-static void read_everything(const struct options* options, uint64_t reading[4]) {
+struct reading {
+    struct usage server, load;
+};
+
+static struct reading read_usage(const struct options* options) {
+    struct reading reading = {.load = usage_of("self")};
+    char server[16];
+    snprintf(server, sizeof server, "%d", options->server_pid);
+    if (options->server_pid != 0) reading.server = usage_of(server);
+    /* The scheduler brings that file up to date only now and then; for itself a process can ask for the truth. */
     struct timespec cpu;
-    struct rusage usage;
-    if (options->server_pid != 0) read_server(options->server_pid, &reading[0], &reading[1]);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-    getrusage(RUSAGE_SELF, &usage);
-    reading[2] = (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec;
-    reading[3] = (uint64_t)usage.ru_nivcsw;
+    reading.load.cpu = (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec;
+    return reading;
 }
+
+static struct reading first, last;
 
 bool meter_tick(const struct options* options, uint64_t now) {
-    static uint64_t first[4];
     if (!meter.running && !meter.done && now >= meter.begins) {
-        read_everything(options, first);
+        first = read_usage(options);
         meter.running = true;
         meter.started = now_ns();
         meter.ends = meter.started + (uint64_t)(options->seconds * 1e9);
     }
     if (meter.running && now >= meter.ends) {
-        uint64_t last[4] = {0};
-        read_everything(options, last);
+        last = read_usage(options);
         meter.stopped = now_ns();
         meter.running = false;
         meter.done = true;
-        meter.server_cpu = last[0] - first[0];
-        meter.server_switches = last[1] - first[1];
-        meter.load_cpu = last[2] - first[2];
-        meter.load_switches = last[3] - first[3];
     }
     return !meter.done;
 }
@@ -83,16 +100,22 @@ static uint64_t largest_at(unsigned index) {
     return ((uint64_t)(index % histogram_steps + histogram_steps + 1) << shift) - 1;
 }
 
+static void print_usage(const char* who, const struct usage* from, const struct usage* to) {
+    printf("\"%s_cpu_ns\": %llu, \"%s_waited_ns\": %llu, \"%s_preempted\": %llu, ", who,
+           (unsigned long long)(to->cpu - from->cpu), who, (unsigned long long)(to->waited - from->waited), who,
+           (unsigned long long)(to->preempted - from->preempted));
+}
+
 void meter_print(const struct options* options, const char* engine) {
     const double seconds = (double)(meter.stopped - meter.started) / 1e9;
     /* A program that never sleeps uses all of its core; what counts is how long it found something to do. */
-    const double used = options->spin ? seconds - (double)meter.idle_ns / 1e9 : (double)meter.load_cpu / 1e9;
+    const double load_cpu = (double)(last.load.cpu - first.load.cpu) / 1e9;
+    const double used = options->spin ? seconds - (double)meter.idle_ns / 1e9 : load_cpu;
     printf("{\"engine\": \"%s\", \"seconds\": %.6f, \"messages\": %llu, \"bytes\": %llu, \"lost\": %llu, ", engine,
            seconds, (unsigned long long)meter.messages, (unsigned long long)meter.bytes,
            (unsigned long long)meter.lost);
-    printf("\"server_cpu_ns\": %llu, \"server_switches\": %llu, \"load_cpu_ns\": %llu, \"load_switches\": %llu, ",
-           (unsigned long long)meter.server_cpu, (unsigned long long)meter.server_switches,
-           (unsigned long long)meter.load_cpu, (unsigned long long)meter.load_switches);
+    print_usage("server", &first.server, &last.server);
+    print_usage("load", &first.load, &last.load);
     printf("\"utilisation\": %.4f, \"histogram\": [", used / seconds);
     const char* separator = "";
     for (unsigned index = 0; index < histogram_size; ++index) {

@@ -1,6 +1,6 @@
 /* Throughput through a proxy: this program is the clients, which send as much as they can, and the server behind the
- * proxy, which takes it all and checks samples. Prints `listening PORT`, reads the proxy's port from its input, and begins.
- * What it discards it never copies, so that it is cheaper than the proxy. */
+ * proxy, which takes it all and checks samples. Prints `listening PORT`, reads the proxy's `PORT PID` from its input, and
+ * begins. What it discards it never copies, so that it is cheaper than the proxy. */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -80,7 +80,7 @@ void run_proxy(const struct options* given) {
     struct options options = *given;
     const int listener = listen_somewhere();
     unsigned port;
-    if (scanf("%u", &port) != 1 || port > 65535) fail("expected the port of the proxy");
+    if (scanf("%u %d", &port, &options.server_pid) != 2 || port > 65535) fail("expected the proxy's PORT PID");
     options.port = (uint16_t)port;
 
     const int set = epoll_create1(EPOLL_CLOEXEC);

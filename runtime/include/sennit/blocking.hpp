@@ -25,7 +25,9 @@ class blocking_pool {
     class job {
       public:
         virtual ~job() = default;
-        virtual void run() noexcept = 0;
+        /// `self` is the pool's share of the job, to be handed on: so that what the call owns is not left for the
+        /// thread to destroy.
+        virtual void run(std::shared_ptr<job> self) noexcept = 0;
     };
 
     blocking_pool();
@@ -45,14 +47,14 @@ class blocking_pool {
 namespace detail {
 
 template <class Function>
-class blocking_call final : public blocking_pool::job, public std::enable_shared_from_this<blocking_call<Function>> {
+class blocking_call final : public blocking_pool::job {
   public:
     using value_type = std::invoke_result_t<Function&>;
 
     blocking_call(Function function, std::shared_ptr<mailbox> reply_to)
         : function_(std::move(function)), reply_to_(std::move(reply_to)) {}
 
-    void run() noexcept override {
+    void run(std::shared_ptr<job> self) noexcept override {
         try {
             if constexpr (std::is_void_v<value_type>) {
                 function_();
@@ -63,7 +65,9 @@ class blocking_call final : public blocking_pool::job, public std::enable_shared
         } catch (...) {
             error = std::current_exception();
         }
-        reply_to_->post(std::make_unique<reply>(this->shared_from_this()));
+        // The reply may be read, and this object gone, before `post` returns.
+        const std::shared_ptr<mailbox> reply_to = reply_to_;
+        reply_to->post(std::make_unique<reply>(std::static_pointer_cast<blocking_call>(std::move(self))));
     }
 
     /// Whom the reply finds waiting; nobody when the wait was cancelled. For the loop's thread.
@@ -95,7 +99,7 @@ class blocking_call final : public blocking_pool::job, public std::enable_shared
 };
 
 template <class Function>
-class [[nodiscard("co_await it")]] blocking_awaiter final : public blocking_call<Function>::listener {
+class [[nodiscard]] blocking_awaiter final : public blocking_call<Function>::listener {
     using call_type = blocking_call<Function>;
 
   public:
@@ -136,10 +140,11 @@ class [[nodiscard("co_await it")]] blocking_awaiter final : public blocking_call
 
 /// Runs `function()` on another thread; suspends until it has returned, and gives its result or throws what it
 /// threw. Cancelling it goes on at once: the call itself cannot be stopped, its result is dropped when it ends. So
-/// whatever `function` uses must belong to it or be shared with it.
+/// whatever `function` uses must belong to it or be shared with it. Name a lambda with captures first and move it in:
+/// g++ before 13 destroys such a temporary twice inside co_await.
 template <class Function>
-    requires std::invocable<std::decay_t<Function>&>
-auto run_blocking(Function&& function) {
+requires std::invocable < std::decay_t<Function>
+& > auto run_blocking(Function&& function) {
     static_assert(!std::is_reference_v<std::invoke_result_t<std::decay_t<Function>&>>,
                   "a reference would outlive what it refers to");
     return detail::blocking_awaiter<std::decay_t<Function>>(std::forward<Function>(function));

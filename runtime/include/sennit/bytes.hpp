@@ -13,12 +13,12 @@ namespace detail {
 
 template <class T>
 inline constexpr bool is_byte_like = sizeof(T) == 1 && std::is_trivially_copyable_v<T> &&
-                                     (std::is_same_v<std::remove_cv_t<T>, std::byte> || std::is_integral_v<T>) &&
-                                     !std::is_same_v<std::remove_cv_t<T>, bool>;
+                                     (std::is_same_v<std::remove_cv_t<T>, std::byte> ||
+                                      std::is_integral_v<T>)&&!std::is_same_v<std::remove_cv_t<T>, bool>;
 
 /// Containers and spans of bytes or characters; not arrays, which `const char[]` literals would be mistaken for.
 template <class Container>
-concept byte_container = !std::is_array_v<std::remove_cvref_t<Container>> && requires(Container& container) {
+concept byte_container = !std::is_array_v<std::remove_cvref_t<Container>> && requires(Container & container) {
     requires is_byte_like<std::remove_pointer_t<decltype(container.data())>>;
     { container.size() } -> std::convertible_to<std::size_t>;
 };
@@ -33,12 +33,13 @@ class mutable_bytes {
     mutable_bytes(void* data, std::size_t size) noexcept : data_(static_cast<std::byte*>(data)), size_(size) {}
 
     template <detail::byte_container Container>
-        requires(!std::is_const_v<std::remove_pointer_t<decltype(std::declval<Container&>().data())>>)
-    mutable_bytes(Container&& container) noexcept : mutable_bytes(container.data(), container.size()) {}
+    requires(!std::is_const_v<std::remove_pointer_t<decltype(std::declval<Container&>().data())>>)
+        mutable_bytes(Container&& container)
+    noexcept : mutable_bytes(container.data(), container.size()) {}
 
     template <class Byte, std::size_t Size>
-        requires(detail::is_byte_like<Byte> && !std::is_const_v<Byte>)
-    mutable_bytes(Byte (&array)[Size]) noexcept : mutable_bytes(array, Size) {}
+    requires(detail::is_byte_like<Byte> && !std::is_const_v<Byte>) mutable_bytes(Byte (&array)[Size])
+    noexcept : mutable_bytes(array, Size) {}
 
     std::byte* data() const noexcept { return data_; }
     std::size_t size() const noexcept { return size_; }
@@ -62,9 +63,9 @@ class const_bytes {
     const_bytes(const char* text) noexcept : const_bytes(text, std::string_view(text).size()) {}
 
     template <detail::byte_container Container>
-        requires(!std::is_same_v<std::remove_cvref_t<Container>, mutable_bytes> &&
-                 !std::is_same_v<std::remove_cvref_t<Container>, const_bytes>)
-    const_bytes(Container&& container) noexcept : const_bytes(container.data(), container.size()) {}
+    requires(!std::is_same_v<std::remove_cvref_t<Container>, mutable_bytes> &&
+             !std::is_same_v<std::remove_cvref_t<Container>, const_bytes>) const_bytes(Container&& container)
+    noexcept : const_bytes(container.data(), container.size()) {}
 
     const std::byte* data() const noexcept { return data_; }
     std::size_t size() const noexcept { return size_; }

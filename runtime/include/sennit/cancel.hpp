@@ -88,11 +88,14 @@ class cancel_scope : public detail::list_hook<detail::scope_tag> {
     cancel_scope* parent() const noexcept { return parent_; }
     cancel_token token() const noexcept { return cancel_token(*this); }
 
-    /// Appends one line for each thing that is waited for under this scope, indented by depth; nothing when there is none.
+    /// Appends one line for each thing that is waited for under this scope, indented by depth; nothing when there is
+    /// none.
     void describe(std::string& text, std::size_t depth = 0) const;
 
   private:
     friend class detail::waiter;
+
+    void tell_waiters() noexcept;
 
     cancel_scope* parent_ = nullptr;
     bool cancelled_ = false;
@@ -100,10 +103,14 @@ class cancel_scope : public detail::list_hook<detail::scope_tag> {
     detail::intrusive_list<detail::waiter, detail::scope_tag> waiters_;
 };
 
-inline bool cancel_token::cancelled() const noexcept { return scope_->is_cancelled(); }
+inline bool cancel_token::cancelled() const noexcept {
+    return scope_->is_cancelled();
+}
 
 namespace detail {
-inline bool waiter::scope_cancelled() const noexcept { return environment_.scope->is_cancelled(); }
+inline bool waiter::scope_cancelled() const noexcept {
+    return environment_.scope->is_cancelled();
+}
 
 inline bool waiter::enroll(environment where, std::coroutine_handle<> coroutine) noexcept {
     environment_ = where;

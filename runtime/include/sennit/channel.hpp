@@ -32,7 +32,7 @@ class channel {
     channel(const channel&) = delete;
     channel& operator=(const channel&) = delete;
 
-    class [[nodiscard("co_await it")]] send_awaiter final : sender {
+    class [[nodiscard]] send_awaiter final : sender {
       public:
         send_awaiter(channel& target, T&& value) : sender(std::move(value)), target_(target) {}
         send_awaiter(send_awaiter&& other) : sender(std::move(other.value)), target_(other.target_) {}
@@ -61,7 +61,7 @@ class channel {
         channel& target_;
     };
 
-    class [[nodiscard("co_await it")]] recv_awaiter final : receiver {
+    class [[nodiscard]] recv_awaiter final : receiver {
       public:
         explicit recv_awaiter(channel& source) noexcept : source_(source) {}
         recv_awaiter(recv_awaiter&& other) noexcept : receiver(), source_(other.source_) {}

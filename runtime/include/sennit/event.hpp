@@ -25,7 +25,7 @@ class event {
     /// Clears the flag. Those woken by an earlier `set` go on nevertheless.
     void reset() noexcept { set_ = false; }
 
-    class [[nodiscard("co_await it")]] wait_awaiter final : public detail::list_waiter {
+    class [[nodiscard]] wait_awaiter final : public detail::list_waiter {
       public:
         explicit wait_awaiter(event& target) noexcept : list_waiter("event"), target_(target) {}
         wait_awaiter(wait_awaiter&& other) noexcept : list_waiter("event"), target_(other.target_) {}

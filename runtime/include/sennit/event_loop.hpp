@@ -75,7 +75,8 @@ class event_loop {
     void run_once(time_point latest = time_point::min());
 
     /// When `run_once` has something to do even if no descriptor becomes readable: `time_point::min()` if at once,
-    /// `no_deadline` if never. It may be earlier than the next timer, never later.
+    /// `no_deadline` if never. It may be earlier than the next timer, never later. What code outside of `run_once` has
+    /// cancelled or closed is not counted: call `run_once` after that.
     time_point next_deadline() const noexcept;
 
     /// A descriptor that becomes readable when `run_once` has something to do: for the poll set of a host loop.
@@ -92,9 +93,9 @@ class event_loop {
     /// that leaves it is reported on standard error.
     template <class Function>
     void post(Function function) {
-        mailbox_->post(std::make_unique<detail::function_letter<Function>>(std::move(function)));
+        mailbox_->post(std::move(function));
     }
-    /// Where other threads can post even when they may outlive the loop.
+    /// Where other threads can post even when they may outlive the loop: `remote->post(function)` is false then.
     std::shared_ptr<detail::mailbox> remote() const noexcept { return mailbox_; }
 
     /// The group of tasks that outlive the scope which spawns them. What they throw is reported on standard error.
@@ -117,7 +118,8 @@ class event_loop {
 
     /// Queues a coroutine behind those that are ready.
     void schedule(detail::ready_node& node) noexcept {
-        if (thread_ != &detail::thread_marker) [[unlikely]] wrong_thread();
+        if (thread_ != &detail::thread_marker) [[unlikely]]
+            wrong_thread();
         ready_.push(node);
     }
     /// Lets `resume` go on with `coroutine` once the current one has returned: symmetric transfer for builds in

@@ -11,7 +11,7 @@ namespace sennit {
 class mutex;
 
 /// Ownership of a locked `mutex`; unlocks it when it ends.
-class [[nodiscard("the mutex is unlocked when the lock ends")]] mutex_lock {
+class [[nodiscard]] mutex_lock {
   public:
     mutex_lock() noexcept = default;
     mutex_lock(mutex_lock&& other) noexcept : owned_(std::exchange(other.owned_, nullptr)) {}
@@ -41,7 +41,7 @@ class mutex {
     mutex(const mutex&) = delete;
     mutex& operator=(const mutex&) = delete;
 
-    class [[nodiscard("co_await it")]] lock_awaiter final : public detail::list_waiter {
+    class [[nodiscard]] lock_awaiter final : public detail::list_waiter {
       public:
         explicit lock_awaiter(mutex& target) noexcept : list_waiter("mutex"), target_(target) {}
         lock_awaiter(lock_awaiter&& other) noexcept : list_waiter("mutex"), target_(other.target_) {}

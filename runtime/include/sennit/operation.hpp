@@ -35,10 +35,10 @@ class operation : public detail::waiter, public detail::list_hook<detail::backen
 
     /// For backends: room for their own bookkeeping while the operation is in flight.
     struct in_flight_state {
-        std::uint32_t outstanding = 0;     ///< completions that still name the operation
-        bool cancel_requested = false;     ///< `backend::cancel` was called
-        bool result_known = false;         ///< the terminal result is in `result`
-        std::int32_t result = 0;           ///< kept while a cancel's own completion is outstanding
+        std::uint32_t outstanding = 0;  ///< completions that still name the operation
+        bool cancel_requested = false;  ///< `backend::cancel` was called
+        bool result_known = false;      ///< the terminal result is in `result`
+        std::int32_t result = 0;        ///< kept while a cancel's own completion is outstanding
     };
     in_flight_state in_flight;
 
@@ -65,7 +65,8 @@ class operation : public detail::waiter, public detail::list_hook<detail::backen
 
     /// Throws `cancelled` when the wait ended because of its scope.
     void throw_if_cancelled() const {
-        if (result_ == cancelled_result) [[unlikely]] throw_cancelled();
+        if (result_ == cancelled_result) [[unlikely]]
+            throw_cancelled();
     }
 
     static const std::int32_t cancelled_result;  ///< -ECANCELED

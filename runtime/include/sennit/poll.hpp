@@ -12,7 +12,7 @@ namespace sennit {
 
 namespace detail {
 
-class [[nodiscard("co_await it")]] poll_awaiter final : public operation {
+class [[nodiscard]] poll_awaiter final : public operation {
   public:
     poll_awaiter(int fd, std::uint32_t events) noexcept : operation(poll_request{fd, events}) {}
     poll_awaiter(poll_awaiter&&) noexcept = default;

@@ -15,7 +15,7 @@ namespace sennit {
 
 /// A value or the error that stands in its place: what `co_await as_result(...)` gives.
 template <class T>
-class [[nodiscard("it may hold an error")]] result {
+class [[nodiscard]] result {
   public:
     using value_type = T;
     using stored = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
@@ -28,9 +28,7 @@ class [[nodiscard("it may hold an error")]] result {
     explicit operator bool() const noexcept { return has_value(); }
 
     /// The error; one that compares equal to no error when there is a value.
-    std::error_code error() const noexcept {
-        return has_value() ? std::error_code() : *std::get_if<1>(&value_);
-    }
+    std::error_code error() const noexcept { return has_value() ? std::error_code() : *std::get_if<1>(&value_); }
 
     /// The value; throws the error as a `std::system_error` when there is none.
     stored& value() & {
@@ -90,8 +88,7 @@ task<result<await_result_t<Awaitable>>> catch_error(Awaitable awaitable) {
 /// `co_await as_result(stream.recv(buffer))`: the same operation, but a `std::system_error` comes back as a
 /// `result` instead of being thrown. Cancellation is still thrown, as are exceptions of other types.
 template <class Awaitable>
-    requires(!std::is_lvalue_reference_v<Awaitable>)
-[[nodiscard("co_await it")]] auto as_result(Awaitable&& awaitable) {
+requires(!std::is_lvalue_reference_v<Awaitable>) [[nodiscard("co_await it")]] auto as_result(Awaitable&& awaitable) {
     if constexpr (requires { awaitable.await_result(); }) {
         return detail::result_awaiter<Awaitable>(std::move(awaitable));
     } else {

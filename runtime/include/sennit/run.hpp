@@ -44,7 +44,7 @@ inline int run(task<> main, const event_loop_options& options = {}) {
 
 /// The same for a function that returns the task; a lambda with captures is kept until its task has ended.
 template <class Function>
-    requires std::invocable<Function&>
+requires std::invocable<Function&>
 int run(Function function, const event_loop_options& options = {}) {
     return run(function(), options);
 }

@@ -14,7 +14,7 @@ class semaphore {
     semaphore(const semaphore&) = delete;
     semaphore& operator=(const semaphore&) = delete;
 
-    class [[nodiscard("co_await it")]] acquire_awaiter final : public detail::list_waiter {
+    class [[nodiscard]] acquire_awaiter final : public detail::list_waiter {
       public:
         explicit acquire_awaiter(semaphore& target) noexcept : list_waiter("semaphore"), target_(target) {}
         acquire_awaiter(acquire_awaiter&& other) noexcept : list_waiter("semaphore"), target_(other.target_) {}

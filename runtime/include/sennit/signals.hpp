@@ -8,8 +8,8 @@
 
 namespace sennit {
 
-/// Signals as something to wait for. While the object lives, these signals no longer do what they did before: they wait to
-/// be read.
+/// Signals as something to wait for. While the object lives, these signals no longer do what they did before: they wait
+/// to be read.
 ///
 /// Make it before the program starts threads of its own: it blocks the signals in the calling thread, and a thread
 /// that does not block them may still be interrupted by them. Child processes inherit the blocked signals.

@@ -14,7 +14,7 @@ namespace sennit {
 namespace detail {
 
 /// Suspends until a time of the loop's clock.
-class [[nodiscard("co_await it")]] sleep_awaiter final : public waiter, private timer {
+class [[nodiscard]] sleep_awaiter final : public waiter, private timer {
   public:
     /// `relative` is counted from the moment of the co_await.
     sleep_awaiter(time_point until, duration relative, bool is_relative) noexcept
@@ -28,7 +28,8 @@ class [[nodiscard("co_await it")]] sleep_awaiter final : public waiter, private 
         return start(coroutine.promise().where, coroutine);
     }
     void await_resume() const {
-        if (was_cancelled_) [[unlikely]] throw cancelled();
+        if (was_cancelled_) [[unlikely]]
+            throw cancelled();
     }
 
     const char* waiting_for() const noexcept override { return "sleep"; }
@@ -54,6 +55,8 @@ detail::sleep_awaiter sleep_for(std::chrono::duration<Rep, Period> time) noexcep
 }
 
 /// Suspends until the loop's clock has reached `when`; a time that has passed gives the others one turn.
-inline detail::sleep_awaiter sleep_until(time_point when) noexcept { return {when, duration(), false}; }
+inline detail::sleep_awaiter sleep_until(time_point when) noexcept {
+    return {when, duration(), false};
+}
 
 }  // namespace sennit

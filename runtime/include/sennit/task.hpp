@@ -96,15 +96,16 @@ class promise final : public promise_base {
     task<T> get_return_object() noexcept;
     final_awaiter final_suspend() const noexcept { return {}; }
 
-    template <class U>
-        requires std::constructible_from<T, U>
+    template <class U = T>
+    requires std::constructible_from<T, U>
     void return_value(U&& value) noexcept(std::is_nothrow_constructible_v<T, U>) {
         std::construct_at(&value_, std::forward<U>(value));
         has_value_ = true;
     }
 
     T take() {
-        if (error != nullptr) [[unlikely]] std::rethrow_exception(std::move(error));
+        if (error != nullptr) [[unlikely]]
+            std::rethrow_exception(std::move(error));
         return std::move(value_);
     }
 
@@ -123,7 +124,8 @@ class promise<T&> final : public promise_base {
     void return_value(T& value) noexcept { value_ = std::addressof(value); }
 
     T& take() {
-        if (error != nullptr) [[unlikely]] std::rethrow_exception(std::move(error));
+        if (error != nullptr) [[unlikely]]
+            std::rethrow_exception(std::move(error));
         return *value_;
     }
 
@@ -139,7 +141,8 @@ class promise<void> final : public promise_base {
     void return_void() const noexcept {}
 
     void take() {
-        if (error != nullptr) [[unlikely]] std::rethrow_exception(std::move(error));
+        if (error != nullptr) [[unlikely]]
+            std::rethrow_exception(std::move(error));
     }
 
     void finish_spawned() noexcept;
@@ -174,7 +177,7 @@ class task_awaiter final {
 /// `T` or throws. A task is awaited once or given to a group once; one that is neither does nothing, which is an
 /// error in the program and reported on standard error.
 template <class T>
-class [[nodiscard("a task does nothing until it is awaited or spawned")]] task {
+class [[nodiscard]] task {
   public:
     using promise_type = detail::promise<T>;
     using value_type = T;
@@ -187,25 +190,33 @@ class [[nodiscard("a task does nothing until it is awaited or spawned")]] task {
     }
     ~task() {
         if (!coroutine_) return;
-        if (coroutine_.promise().where.loop == nullptr) [[unlikely]] dropped();
+        if (coroutine_.promise().where.loop == nullptr) [[unlikely]]
+            dropped();
         coroutine_.destroy();
     }
 
     /// Runs the task; suspends until it has ended. Throws what the task throws, and `std::logic_error` when it was
-    /// awaited or moved away before.
+    /// awaited, spawned or moved away before.
     detail::task_awaiter<T> operator co_await() && {
-        if (!coroutine_ || coroutine_.promise().where.loop != nullptr) [[unlikely]] {
-            throw std::logic_error("sennit::task: awaited twice, or after it was moved away");
-        }
+        check_unused();
         return detail::task_awaiter<T>(coroutine_);
     }
 
-    /// For the library: gives up the coroutine, which the caller must run to its end.
-    std::coroutine_handle<promise_type> release() noexcept { return std::exchange(coroutine_, nullptr); }
+    /// For the library: gives up the coroutine, which the caller must run to its end. Throws like `co_await`.
+    std::coroutine_handle<promise_type> release() {
+        check_unused();
+        return std::exchange(coroutine_, nullptr);
+    }
 
   private:
     friend promise_type;
     explicit task(std::coroutine_handle<promise_type> coroutine) noexcept : coroutine_(coroutine) {}
+
+    void check_unused() const {
+        if (!coroutine_ || coroutine_.promise().where.loop != nullptr) [[unlikely]] {
+            throw std::logic_error("sennit::task: used twice, or after it was moved away");
+        }
+    }
 
     static void dropped() noexcept {
         // An exception between making a task and awaiting it is no error of the program.

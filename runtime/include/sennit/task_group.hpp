@@ -37,6 +37,7 @@ class task_group {
     ~task_group();
 
     /// Starts a task; its first turn comes after the caller suspends. May be called until the group has been joined.
+    /// Throws `std::logic_error` when the task was awaited, spawned or moved away before.
     void spawn(task<> child) {
         const auto coroutine = child.release();
         detail::promise<void>& promise = coroutine.promise();
@@ -50,16 +51,13 @@ class task_group {
     /// Starts `function(arguments...)`, which returns a task. The function object and the arguments are kept until
     /// that task has ended, so a lambda with captures is safe here.
     template <class Function, class... Arguments>
-        requires std::invocable<Function&, Arguments&...>
+    requires std::invocable<Function&, Arguments&...>
     void spawn(Function function, Arguments... arguments) {
         spawn(run_kept(std::move(function), std::move(arguments)...));
     }
 
     /// Cancels all children. The group can still be joined as usual; that it was cancelled is then no error.
-    void cancel() noexcept {
-        cancel_requested_ = true;
-        scope_.cancel();
-    }
+    void cancel() noexcept { scope_.cancel(); }
 
     /// Children that have not ended.
     std::size_t size() const noexcept { return running_; }
@@ -72,6 +70,7 @@ class task_group {
     environment inner() noexcept { return {loop_, &scope_}; }
     /// Records how a child, or the body of the group, failed.
     void failed(std::exception_ptr error) noexcept;
+    bool has_failed() const noexcept { return error_ != nullptr; }
     /// A child has ended; its frame goes when it has been left.
     void child_ended(detail::promise<void>& child) noexcept;
     /// Throws what the children's or the body's end calls for, once all have ended. Returns normally when nothing
@@ -107,12 +106,12 @@ class task_group {
     detail::ready_node* joiner_ = nullptr;
     std::exception_ptr error_;
     on_failure policy_;
-    bool cancel_requested_ = false;
     bool child_cancelled_ = false;
 };
 
 inline void task_group::child_ended(detail::promise<void>& child) noexcept {
-    if (child.error != nullptr) [[unlikely]] failed(std::move(child.error));
+    if (child.error != nullptr) [[unlikely]]
+        failed(std::move(child.error));
     loop_->retire(std::coroutine_handle<detail::promise<void>>::from_promise(child));
     if (--running_ == 0 && joiner_ != nullptr) loop_->schedule(*std::exchange(joiner_, nullptr));
 }
@@ -162,14 +161,14 @@ inline constexpr bool safe_in_co_await =
 
 /// Runs `body(group)`, a coroutine that may spawn tasks into the group, and waits until the body and all of them
 /// have ended. Gives what the body returns. Throws the first exception of the body or of a child, after all
-/// have ended; `cancelled` when the scope around it was cancelled and something ended because of that. When the group was cancelled
-/// by `group.cancel()`, a body of type `task<>` returns normally; one with a value that did not return it
+/// have ended; `cancelled` when the scope around it was cancelled and something ended because of that. When the group
+/// was cancelled by `group.cancel()`, a body of type `task<>` returns normally; one with a value that did not return it
 /// throws `std::system_error` (`operation_canceled`).
 ///
 /// `co_await with_task_group([&](task_group& group) -> task<> { ... })`
 template <class Body>
-    requires std::invocable<std::remove_reference_t<Body>&, task_group&>
-auto with_task_group(Body&& body) {
+requires std::invocable < std::remove_reference_t<Body>
+&, task_group& > auto with_task_group(Body&& body) {
     static_assert(detail::safe_in_co_await<Body>,
                   "g++ before 13 destroys a temporary lambda with such captures twice inside co_await: name the lambda "
                   "first and pass the name, or capture by reference only");

@@ -37,8 +37,7 @@ inline constexpr time_point no_deadline = time_point::max();
 /// A NaN becomes zero: a timeout computed wrongly ends at once, where it is noticed, rather than never.
 template <class Rep, class Period>
 constexpr duration saturating_cast(std::chrono::duration<Rep, Period> length) noexcept {
-    static_assert(std::is_arithmetic_v<Rep>,
-                  "only durations that count in built-in numbers can be converted");
+    static_assert(std::is_arithmetic_v<Rep>, "only durations that count in built-in numbers can be converted");
     // One count is num * multiplier / divisor nanoseconds.
     constexpr std::intmax_t common = std::gcd(std::intmax_t{std::nano::den}, std::intmax_t{Period::den});
     constexpr std::intmax_t multiplier = std::nano::den / common;
@@ -53,8 +52,8 @@ constexpr duration saturating_cast(std::chrono::duration<Rep, Period> length) no
         if (count != count) return duration::zero();
         if (count >= 2 * (limit / scale)) return duration::max();
         if (count <= -2 * (limit / scale)) return duration::min();
-        const real result = static_cast<real>(count) * static_cast<real>(Period::num) *
-                            static_cast<real>(multiplier) / static_cast<real>(divisor);
+        const real result = static_cast<real>(count) * static_cast<real>(Period::num) * static_cast<real>(multiplier) /
+                            static_cast<real>(divisor);
         if (result >= limit) return duration::max();
         if (result <= -limit) return duration::min();
         return duration(static_cast<duration::rep>(result));
@@ -68,8 +67,8 @@ constexpr duration saturating_cast(std::chrono::duration<Rep, Period> length) no
         const wide whole = scaled / static_cast<wide>(divisor);
         if (whole >= limit) return negative ? duration::min() : duration::max();
         const wide rest = scaled % static_cast<wide>(divisor);
-        const wide result = whole * static_cast<wide>(multiplier) +
-                            rest * static_cast<wide>(multiplier) / static_cast<wide>(divisor);
+        const wide result =
+            whole * static_cast<wide>(multiplier) + rest * static_cast<wide>(multiplier) / static_cast<wide>(divisor);
         if (result >= limit) return negative ? duration::min() : duration::max();
         const auto magnitude = static_cast<duration::rep>(result);
         return duration(negative ? -magnitude : magnitude);

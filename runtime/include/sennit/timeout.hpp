@@ -113,24 +113,23 @@ task<T> run_shielded(Awaitable awaitable) {
 /// `std::system_error` with `std::errc::timed_out`. When it finished all the same, its result is given: what
 /// was received is never dropped. A timeout of zero or less lets it finish only if it need not wait longer than a turn.
 template <class Rep, class Period, class Awaitable>
-    requires(!std::is_lvalue_reference_v<Awaitable>)
-auto with_timeout(std::chrono::duration<Rep, Period> timeout, Awaitable&& awaitable) {
+requires(!std::is_lvalue_reference_v<Awaitable>) auto with_timeout(std::chrono::duration<Rep, Period> timeout,
+                                                                   Awaitable&& awaitable) {
     return detail::run_or_time_out<Awaitable>(detail::deadline_or_timeout(saturating_cast(timeout)),
                                               std::move(awaitable));
 }
 
 /// Like `with_timeout`, with an absolute time of the loop's clock.
 template <class Awaitable>
-    requires(!std::is_lvalue_reference_v<Awaitable>)
-auto with_deadline(time_point deadline, Awaitable&& awaitable) {
+requires(!std::is_lvalue_reference_v<Awaitable>) auto with_deadline(time_point deadline, Awaitable&& awaitable) {
     return detail::run_or_time_out<Awaitable>(detail::deadline_or_timeout(deadline), std::move(awaitable));
 }
 
 /// Like `with_timeout`, but running out of time is no error: gives an empty optional then. For a `void` awaitable
 /// gives whether it finished.
 template <class Rep, class Period, class Awaitable>
-    requires(!std::is_lvalue_reference_v<Awaitable>)
-auto move_on_after(std::chrono::duration<Rep, Period> timeout, Awaitable&& awaitable) {
+requires(!std::is_lvalue_reference_v<Awaitable>) auto move_on_after(std::chrono::duration<Rep, Period> timeout,
+                                                                    Awaitable&& awaitable) {
     return detail::run_and_move_on<Awaitable>(detail::deadline_or_timeout(saturating_cast(timeout)),
                                               std::move(awaitable));
 }
@@ -138,8 +137,7 @@ auto move_on_after(std::chrono::duration<Rep, Period> timeout, Awaitable&& await
 /// Awaits `awaitable` out of reach of the cancellation around it: for clean-up that has to wait. Give it a
 /// deadline of its own, `shield(with_timeout(...))`, or it can hold up the end of the program.
 template <class Awaitable>
-    requires(!std::is_lvalue_reference_v<Awaitable>)
-auto shield(Awaitable&& awaitable) {
+requires(!std::is_lvalue_reference_v<Awaitable>) auto shield(Awaitable&& awaitable) {
     return detail::run_shielded<Awaitable>(std::move(awaitable));
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -47,9 +48,13 @@ task<std::tuple<result_slot_t<await_result_t<Awaitables>>...>> run_all(std::inde
     const environment where = co_await current_environment();
     std::tuple<optional_value<await_result_t<Awaitables>>...> slots;
     task_group group(where);
-    (group.spawn(keep_result<Awaitables, await_result_t<Awaitables>>(std::move(awaitables),
-                                                                     std::get<Index>(slots))),
-     ...);
+    try {
+        (group.spawn(
+             keep_result<Awaitables, await_result_t<Awaitables>>(std::move(awaitables), std::get<Index>(slots))),
+         ...);
+    } catch (...) {
+        group.failed(std::current_exception());  // what has been spawned must be joined all the same
+    }
     co_await group.join();
     group.rethrow();
     std::tuple<result_slot_t<await_result_t<Awaitables>>...> results(take_slot(std::get<Index>(slots))...);
@@ -61,8 +66,12 @@ task<std::vector<result_slot_t<T>>> run_all_of(std::vector<task<T>> tasks) {
     const environment where = co_await current_environment();
     std::vector<optional_value<T>> slots(tasks.size());
     task_group group(where);
-    for (std::size_t i = 0; i != tasks.size(); ++i) {
-        group.spawn(keep_result<task<T>, T>(std::move(tasks[i]), slots[i]));
+    try {
+        for (std::size_t i = 0; i != tasks.size(); ++i) {
+            group.spawn(keep_result<task<T>, T>(std::move(tasks[i]), slots[i]));
+        }
+    } catch (...) {
+        group.failed(std::current_exception());
     }
     co_await group.join();
     group.rethrow();
@@ -77,8 +86,7 @@ task<std::vector<result_slot_t<T>>> run_all_of(std::vector<task<T>> tasks) {
 /// Runs all awaitables at the same time; suspends until every one has ended. Gives their results in a tuple, with
 /// `std::monostate` for `void`. The first exception cancels the others and is thrown when all have ended.
 template <class... Awaitables>
-    requires(!std::is_lvalue_reference_v<Awaitables> && ...)
-auto when_all(Awaitables&&... awaitables) {
+requires(!std::is_lvalue_reference_v<Awaitables> && ...) auto when_all(Awaitables&&... awaitables) {
     return detail::run_all<Awaitables...>(std::index_sequence_for<Awaitables...>(), std::move(awaitables)...);
 }
 

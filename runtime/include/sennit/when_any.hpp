@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <optional>
 #include <tuple>
 #include <type_traits>
@@ -26,6 +27,9 @@ class any_result {
 
 namespace detail {
 
+/// The index of the winner while there is none.
+inline constexpr std::size_t no_winner = static_cast<std::size_t>(-1);
+
 template <class Awaitable, class T>
 task<> race(Awaitable awaitable, std::optional<result_slot_t<T>>& slot, std::size_t index, std::size_t& winner,
             task_group& group) {
@@ -35,7 +39,8 @@ task<> race(Awaitable awaitable, std::optional<result_slot_t<T>>& slot, std::siz
     } else {
         slot.emplace(co_await std::move(awaitable));
     }
-    if (winner == static_cast<std::size_t>(-1)) winner = index;
+    // The first to end decides, also when it ended with an exception.
+    if (winner == no_winner && !group.has_failed()) winner = index;
     group.cancel();
 }
 
@@ -44,13 +49,17 @@ task<any_result<result_slot_t<await_result_t<Awaitables>>...>> run_any(std::inde
                                                                        Awaitables... awaitables) {
     const environment where = co_await current_environment();
     std::tuple<std::optional<result_slot_t<await_result_t<Awaitables>>>...> slots;
-    std::size_t winner = static_cast<std::size_t>(-1);
+    std::size_t winner = no_winner;
     task_group group(where);
-    (group.spawn(race<Awaitables, await_result_t<Awaitables>>(std::move(awaitables), std::get<Index>(slots), Index,
-                                                              winner, group)),
-     ...);
+    try {
+        (group.spawn(race<Awaitables, await_result_t<Awaitables>>(std::move(awaitables), std::get<Index>(slots), Index,
+                                                                  winner, group)),
+         ...);
+    } catch (...) {
+        group.failed(std::current_exception());  // what has been spawned must be joined all the same
+    }
     co_await group.join();
-    if (winner == static_cast<std::size_t>(-1)) {
+    if (winner == no_winner) {
         group.rethrow();
         throw cancelled();  // all were cancelled from inside: nobody won
     }
@@ -61,12 +70,11 @@ task<any_result<result_slot_t<await_result_t<Awaitables>>...>> run_any(std::inde
 }  // namespace detail
 
 /// Runs all awaitables at the same time until one ends; cancels the others and waits for their end too. When the
-/// first to end throws, that is thrown. What a loser throws after there is a winner is dropped; a
-/// result it has all the same is in `values`.
+/// first to end throws, that is thrown, and the results of the others are dropped. What a loser throws after there is
+/// a winner is dropped; a result it has all the same is in `values`.
 template <class... Awaitables>
-    requires(sizeof...(Awaitables) != 0 && (!std::is_lvalue_reference_v<Awaitables> && ...) &&
-             (!std::is_reference_v<detail::await_result_t<Awaitables>> && ...))
-auto when_any(Awaitables&&... awaitables) {
+requires(sizeof...(Awaitables) != 0 && (!std::is_lvalue_reference_v<Awaitables> && ...) &&
+         (!std::is_reference_v<detail::await_result_t<Awaitables>> && ...)) auto when_any(Awaitables&&... awaitables) {
     return detail::run_any<Awaitables...>(std::index_sequence_for<Awaitables...>(), std::move(awaitables)...);
 }
 

@@ -24,7 +24,8 @@ class yield_awaiter final : private ready_node {
     }
 
     void await_resume() const {
-        if (scope_->is_cancelled()) [[unlikely]] throw cancelled();
+        if (scope_->is_cancelled()) [[unlikely]]
+            throw cancelled();
     }
 
   private:
@@ -67,12 +68,18 @@ class token_awaiter final {
 
 /// Lets everything else that is ready run first. Throws `cancelled` when the scope was cancelled meanwhile: a
 /// cancel point for loops that never wait.
-[[nodiscard("co_await it")]] inline detail::yield_awaiter yield() noexcept { return {}; }
+[[nodiscard("co_await it")]] inline detail::yield_awaiter yield() noexcept {
+    return {};
+}
 
 /// `event_loop& loop = co_await current_loop();` Never suspends.
-[[nodiscard("co_await it")]] inline detail::loop_awaiter current_loop() noexcept { return {}; }
+[[nodiscard("co_await it")]] inline detail::loop_awaiter current_loop() noexcept {
+    return {};
+}
 
 /// `cancel_token token = co_await current_cancel_token();` Never suspends.
-[[nodiscard("co_await it")]] inline detail::token_awaiter current_cancel_token() noexcept { return {}; }
+[[nodiscard("co_await it")]] inline detail::token_awaiter current_cancel_token() noexcept {
+    return {};
+}
 
 }  // namespace sennit

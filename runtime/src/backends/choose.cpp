@@ -70,7 +70,7 @@ chosen_backend choose_io_uring(wish_of whose) {
     if (whose == wish_of::nobody) return {make_epoll_backend(), "epoll: " + why};
     throw std::system_error(error, std::string("io_uring was requested by ") + in_words(whose) +
                                        " and cannot be used: " + why +
-                                       "; make it available or request epoll or an automatic choice");
+                                       "; allow it, or request epoll or auto");
 }
 
 }  // namespace

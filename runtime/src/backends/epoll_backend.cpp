@@ -162,6 +162,8 @@ void epoll_backend::wait(time_point deadline) {
     epoll_event events[events_at_once];
     const int count = set_.wait(events, events_at_once, rest);
     for (int i = 0; i < count; ++i) on_event(events[i]);
+    // A host loop that sleeps on the epoll descriptor must hear of work that is left over.
+    if (delivered_ == 0 && !attempts_->empty()) wake();
 }
 
 /// Tries an operation once. `reported` holds the events that led to the try; 0 when nothing is known.

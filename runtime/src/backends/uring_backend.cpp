@@ -4,29 +4,25 @@
 // memory.
 //
 // The facts that shaped it:
-// - One io_uring_enter(2) in each `wait` does it all: hands over what was submitted, runs what the kernel
-// deferred,
-//   sleeps, collects. With DEFER_TASKRUN nothing completes without GETEVENTS, so even a look is an enter.
+// - One io_uring_enter(2) in each `wait` does it all: hands over what was submitted, runs what the kernel put
+//   off, sleeps, collects. With DEFER_TASKRUN nothing completes without GETEVENTS, so even a look is an enter.
 // - An overflown completion queue needs no care of its own: no completion is lost (NODROP), and the enter of
-// the next
-//   `wait` brings the rest before it sleeps. EBUSY is how older kernels ask for that.
+//   the next `wait` brings the rest before it sleeps. EBUSY is how older kernels ask for that.
 // - EINTR comes even with SA_RESTART. What the kernel has not taken stays in the submission queue and goes
-// with
-//   the next enter, in order; nothing is filled in twice.
+//   with the next enter, in order; nothing is filled in twice.
 // - Without SUBMIT_ALL the kernel stops behind an entry that it refuses: enter again for the rest.
-// - A multishot operation has ended when a completion lacks F_MORE, also with a result that is a success: an
-// overflown
-//   queue does that.
-// - A cancellation can miss its target, with ENOENT, while the kernel has it queued for one more try: a
-// connect to a
-//   Unix socket with a full backlog goes through 128 of those. Then it must be asked again, or the target
-//   stays forever.
-// - A cancelled operation may still have moved bytes or accepted a connection: its result goes first.
+// - A multishot accept has ended when a completion lacks F_MORE, also when it brings a connection: an
+//   overflown completion queue does that.
+// - A cancellation misses its target, with ENOENT, while the kernel has it queued for one more try: a connect
+//   to a Unix socket with a full backlog goes through more than a hundred of those. It must be asked again, or
+//   the target stays for ever.
+// - A cancelled operation may still have moved bytes or accepted a connection: then that is its result.
 // - Sockets are blocking. With O_NONBLOCK the kernel gives EAGAIN instead of waiting (liburing issue 364).
-// - IORING_OP_SHUTDOWN and the close of some files run on a kernel thread. shutdown(2) never waits, so it is
-// called
-//   here, after the enter that hands over what was submitted before it.
-// - The poll on the eventfd completes at every write, read or not: nobody needs to read it.
+// - IORING_OP_SHUTDOWN always goes to a kernel thread: 40 us where shutdown(2), which never waits, takes 0.5.
+//   So that is called here, after the enter that hands over what was submitted before it.
+// - A close in the batch costs less than close(2): 2.3 us a TCP socket against 3.0. It is done when the enter
+//   returns, since a socket has nothing to flush.
+// - The poll on the eventfd completes at every write, whether it is read or not: nobody needs to read it.
 
 #include "uring_backend.hpp"
 
@@ -76,12 +72,11 @@ operation& named(std::uint64_t user_data) noexcept {
 
 /// The `user_data` of an operation's completions.
 std::uint64_t name_in_kernel(const operation& what) noexcept {
-    const auto* const accept = std::get_if<accept_request>(&what.what());
-    const bool multishot = accept != nullptr && accept->multishot;
-    return tagged(what, multishot ? uring_tag::multishot : uring_tag::single);
+    const bool accepts = std::holds_alternative<accept_request>(what.what());
+    return tagged(what, accepts ? uring_tag::accept : uring_tag::single);
 }
 
-/// Whether the next enter may succeed where this one did not, or it was none of its faults.
+/// Whether an enter that failed like this may be made again later.
 bool is_passing(int error) noexcept {
     return error == -ETIME || error == -EINTR || error == -EBUSY || error == -EAGAIN;
 }
@@ -125,17 +120,17 @@ class uring_backend final : public kernel_backend {
     void reap() noexcept;
     void run_shutdowns() noexcept;
     void on_single(operation& what, std::int32_t result) noexcept;
-    void on_multishot(operation& what, std::int32_t result, bool more) noexcept;
+    void on_accept(operation& what, std::int32_t result, bool more) noexcept;
     void on_cancel(operation& what, std::int32_t result) noexcept;
     void finish(operation& what, std::int32_t result) noexcept;
 
     std::size_t in_flight_ = 0;
-    operation_list
-        parked_;  ///< found the submission queue full: new ones and those to be cancelled, in order
-    operation_list shutdowns_;
-    operation_list due_shutdowns_;  ///< what was submitted before them has been handed over
-    operation_list unsent_;         ///< cancelled before the kernel knew of them
     bool polls_for_wakes_ = true;
+    /// What found the submission queue full, in order: new operations, and others that are to be cancelled.
+    operation_list parked_;
+    operation_list unsent_;  ///< cancelled before the kernel knew of them
+    operation_list shutdowns_;
+    operation_list due_shutdowns_;  ///< those that the next enter goes before
     uring_ring ring_;
 };
 
@@ -145,54 +140,54 @@ class uring_backend::submission {
     submission(uring_backend& io, operation& what, turn when) noexcept : io_(io), what_(what), when_(when) {}
 
     void operator()(const accept_request& request) const noexcept {
-        io_uring_sqe* const entry = io_.entry_for(what_, when_);
-        if (entry == nullptr) return;
-        if (request.multishot && io_.ring_.has_multishot_accept()) {
-            io_uring_prep_multishot_accept(entry, request.fd, nullptr, nullptr, io_.socket_flags());
-        } else {
-            io_uring_prep_accept(entry, request.fd, nullptr, nullptr, io_.socket_flags());
-        }
-        entry->user_data = name_in_kernel(what_);
+        prepare(uring_tag::accept, [&](io_uring_sqe* entry) {
+            if (request.multishot && io_.ring_.has_multishot_accept()) {
+                io_uring_prep_multishot_accept(entry, request.fd, nullptr, nullptr, io_.socket_flags());
+            } else {
+                io_uring_prep_accept(entry, request.fd, nullptr, nullptr, io_.socket_flags());
+            }
+        });
     }
     void operator()(const connect_request& request) const noexcept {
-        prepare([&](io_uring_sqe* entry) {
+        prepare(uring_tag::single, [&](io_uring_sqe* entry) {
             io_uring_prep_connect(entry, request.fd, request.address, request.address_length);
         });
     }
     void operator()(const recv_request& request) const noexcept {
-        prepare([&](io_uring_sqe* entry) {
+        prepare(uring_tag::single, [&](io_uring_sqe* entry) {
             io_uring_prep_recv(entry, request.fd, request.data, transfer_size(request.size), request.flags);
         });
     }
     void operator()(const send_request& request) const noexcept {
-        prepare([&](io_uring_sqe* entry) {
+        prepare(uring_tag::single, [&](io_uring_sqe* entry) {
             io_uring_prep_send(entry, request.fd, request.data, transfer_size(request.size),
                                request.flags | MSG_NOSIGNAL);
         });
     }
     void operator()(const recvmsg_request& request) const noexcept {
-        prepare([&](io_uring_sqe* entry) {
+        prepare(uring_tag::single, [&](io_uring_sqe* entry) {
             io_uring_prep_recvmsg(entry, request.fd, request.message, static_cast<unsigned>(request.flags));
         });
     }
     void operator()(const sendmsg_request& request) const noexcept {
-        prepare([&](io_uring_sqe* entry) {
+        prepare(uring_tag::single, [&](io_uring_sqe* entry) {
             io_uring_prep_sendmsg(entry, request.fd, request.message,
                                   static_cast<unsigned>(request.flags | MSG_NOSIGNAL));
         });
     }
     void operator()(const poll_request& request) const noexcept {
-        prepare([&](io_uring_sqe* entry) { io_uring_prep_poll_add(entry, request.fd, request.events); });
+        prepare(uring_tag::single,
+                [&](io_uring_sqe* entry) { io_uring_prep_poll_add(entry, request.fd, request.events); });
     }
     void operator()(const shutdown_request&) const noexcept { io_.shutdowns_.push_back(what_); }
 
   private:
     template <class Prepare>
-    void prepare(Prepare fill_in) const noexcept {
+    void prepare(uring_tag tag, Prepare fill_in) const noexcept {
         io_uring_sqe* const entry = io_.entry_for(what_, when_);
         if (entry == nullptr) return;
         fill_in(entry);
-        entry->user_data = tagged(what_, uring_tag::single);
+        entry->user_data = tagged(what_, tag);
     }
 
     uring_backend& io_;
@@ -321,17 +316,11 @@ void uring_backend::reap() noexcept {
     ring_.reap([this](std::uint64_t user_data, std::int32_t result, std::uint32_t flags) {
         const bool more = (flags & IORING_CQE_F_MORE) != 0;
         switch (static_cast<uring_tag>(user_data & uring_tag_mask)) {
-            case uring_tag::single:
-                return on_single(named(user_data), result);
-            case uring_tag::multishot:
-                return on_multishot(named(user_data), result, more);
-            case uring_tag::cancel:
-                return on_cancel(named(user_data), result);
-            case uring_tag::wake:
-                polls_for_wakes_ = more;
-                return;
-            case uring_tag::nobody:
-                return;
+            case uring_tag::single: return on_single(named(user_data), result);
+            case uring_tag::accept: return on_accept(named(user_data), result, more);
+            case uring_tag::cancel: return on_cancel(named(user_data), result);
+            case uring_tag::wake: polls_for_wakes_ = more; return;
+            case uring_tag::nobody: return;
         }
     });
 }
@@ -347,16 +336,25 @@ void uring_backend::on_single(operation& what, std::int32_t result) noexcept {
     if (--state.outstanding == 0) finish(what, state.result);
 }
 
-void uring_backend::on_multishot(operation& what, std::int32_t result, bool more) noexcept {
-    if (!more && (result < 0 || what.in_flight.cancel_requested)) return on_single(what, result);
-    if (!more) std::visit(submission(*this, what, turn::behind_parked), what.what());
-    what.complete({result, true});
+void uring_backend::on_accept(operation& what, std::int32_t result, bool more) noexcept {
+    if (more) return what.complete({result, true});
+    const bool was_aborted = result == -ECONNABORTED || result == -EPROTO;
+    const bool goes_on = result >= 0 && std::get<accept_request>(what.what()).multishot;
+    if (what.in_flight.cancel_requested || !(was_aborted || goes_on)) return on_single(what, result);
+    if (goes_on) {
+        operation_list held;  // where `cancel` finds it
+        held.push_back(what);
+        what.complete({result, true});
+        if (what.in_flight.cancel_requested) return;
+        unlink(what);
+    }
+    std::visit(submission(*this, what, turn::behind_parked), what.what());
 }
 
 void uring_backend::on_cancel(operation& what, std::int32_t result) noexcept {
     operation::in_flight_state& state = what.in_flight;
     if (--state.outstanding == 0) return finish(what, state.result);
-    // Neither waiting nor running nor over: the kernel is about to try it once more.
+    // The target neither waits nor runs nor is over: the kernel is about to try it once more.
     if (result == -ENOENT) submit_cancel(what, turn::behind_parked);
 }
 

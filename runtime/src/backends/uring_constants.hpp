@@ -6,8 +6,7 @@
 namespace sennit::uring_constants {
 
 inline constexpr unsigned enter_absolute_timeout = 1U << 5;  ///< Linux 6.12: the timeout of enter is a moment
-inline constexpr unsigned enter_no_iowait =
-    1U << 7;  ///< Linux 6.15: sleeping in enter is not waiting for a disk
+inline constexpr unsigned enter_no_iowait = 1U << 7;     ///< Linux 6.15: sleeping in enter is not waiting for a disk
 inline constexpr unsigned feature_no_iowait = 1U << 17;  ///< Linux 6.15: enter_no_iowait is known
 
 }  // namespace sennit::uring_constants

@@ -18,11 +18,11 @@ namespace sennit {
 /// The low bits of `user_data` say whom a completion is for. In the first three cases the rest is the
 /// operation's address.
 enum class uring_tag : std::uint64_t {
-    single = 0,     ///< an operation with one completion
-    multishot = 1,  ///< an operation with many
-    cancel = 2,     ///< the cancellation of an operation
-    wake = 3,       ///< the poll on the descriptor that `wake` writes to
-    nobody = 4,     ///< what nobody waits for
+    single = 0,  ///< an operation with one completion
+    accept = 1,  ///< an accept: possibly with many
+    cancel = 2,  ///< the cancellation of an operation
+    wake = 3,    ///< the poll on the descriptor that `wake` writes to
+    nobody = 4,  ///< what nobody waits for
 };
 inline constexpr std::uint64_t uring_tag_mask = 7;
 
@@ -83,8 +83,7 @@ class uring_ring {
     explicit uring_ring(const uring_options& options);
     template <class Prepare>
     answer ask(Prepare prepare);
-    int enter(unsigned wanted, unsigned flags, const io_uring_getevents_arg* argument,
-              std::size_t size) noexcept;
+    int enter(unsigned wanted, unsigned flags, const io_uring_getevents_arg* argument, std::size_t size) noexcept;
 
     io_uring ring_;
     unsigned base_flags_ = 0;  ///< of every enter
@@ -98,31 +97,28 @@ inline int uring_ring::enter(unsigned wanted, unsigned flags, const io_uring_get
                              std::size_t size) noexcept {
     io_uring_smp_store_release(ring_.sq.ktail, ring_.sq.sqe_tail);
     auto* const untyped = reinterpret_cast<sigset_t*>(const_cast<io_uring_getevents_arg*>(argument));
-    return io_uring_enter2(static_cast<unsigned>(ring_.enter_ring_fd), unsubmitted(), wanted, flags, untyped,
-                           size);
+    return io_uring_enter2(static_cast<unsigned>(ring_.enter_ring_fd), unsubmitted(), wanted, flags, untyped, size);
 }
 
 inline int uring_ring::submit_and_wait(time_point deadline) noexcept {
-    unsigned flags = base_flags_ | IORING_ENTER_GETEVENTS;
+    const unsigned flags = base_flags_ | IORING_ENTER_GETEVENTS;
     if (deadline == no_deadline) return enter(1, flags, nullptr, 0);
-
-    duration rest = deadline.time_since_epoch();
-    if (absolute_timeout_) {
-        flags |= uring_constants::enter_absolute_timeout;
-    } else if (rest > duration::zero()) {
+    duration timeout = deadline.time_since_epoch();
+    if (!absolute_timeout_ && timeout > duration::zero()) {
         timespec now;
         ::clock_gettime(CLOCK_MONOTONIC, &now);
-        rest -= std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+        timeout -= std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
     }
-    if (rest <= duration::zero()) return enter(0, base_flags_ | IORING_ENTER_GETEVENTS, nullptr, 0);
+    if (timeout <= duration::zero()) return enter(0, flags, nullptr, 0);
 
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(rest);
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
     __kernel_timespec limit;
     limit.tv_sec = seconds.count();
-    limit.tv_nsec = (rest - seconds).count();
+    limit.tv_nsec = (timeout - seconds).count();
     io_uring_getevents_arg argument{};
     argument.ts = reinterpret_cast<std::uintptr_t>(&limit);
-    return enter(1, flags | IORING_ENTER_EXT_ARG, &argument, sizeof argument);
+    const unsigned timed = absolute_timeout_ ? uring_constants::enter_absolute_timeout : 0;
+    return enter(1, flags | timed | IORING_ENTER_EXT_ARG, &argument, sizeof argument);
 }
 
 }  // namespace sennit

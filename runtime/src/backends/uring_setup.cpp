@@ -1,21 +1,17 @@
-// How a ring comes into being: the ladder of set-up flags and the self-test. Its one hard idea: what a kernel
-// can do is found out by doing it. Version numbers lie in patched kernels and containers, and
-// IORING_REGISTER_PROBE knows operations but not their flags. So the test submits what the backend will
-// submit and looks at the answers.
+// How a ring comes into being: the ladder of set-up flags and the self-test. Its one hard idea: what a kernel can
+// do is found out by doing it. Version numbers lie in patched kernels and containers, and IORING_REGISTER_PROBE
+// knows operations but not their flags. So the test submits what the backend will submit and looks at the answer.
 //
 // - EINVAL for unknown set-up flags: one rung down. EPERM: kernel.io_uring_disabled (Linux 6.6) or a seccomp
-// filter,
-//   which no other flags would please. EMFILE and ENFILE are the program's own trouble, which epoll would
-//   share.
+//   filter, which no other flags would please. EMFILE and ENFILE are the program's own trouble, not io_uring's.
 // - Some seccomp filters let io_uring_setup pass and stop io_uring_enter: only a round trip tells.
-// - Imitations of Linux may drop completions when the queue is full (no NODROP) or lack the timeout of enter
-// (no
+// - Imitations of Linux may drop completions when the queue is full (no NODROP) or lack the timeout of enter (no
 //   EXT_ARG). RSRC_TAGS came with Linux 5.13, as did the multishot poll.
-// - With SINGLE_ISSUER and with a registered ring only the thread that set the ring up may use it; an event
-// loop
-//   belongs to its thread anyway, so there is no detour by way of R_DISABLED.
-// - The memory of the ring stays out of a child after fork(2): the kernel refuses the child's submissions
+// - With SINGLE_ISSUER, and with a registered ring, only the thread that set the ring up may use it. An event
+//   loop belongs to its thread anyway, so there is no detour by way of R_DISABLED.
+// - The memory of the ring stays out of a child after fork(2): the kernel refuses what the child submits
 //   but would let it garble the parent's queues.
+// - A thread that sleeps in enter counts as waiting for a disk, and its processor as busy, without NO_IOWAIT.
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -43,49 +39,35 @@ struct rung_traits {
 };
 
 constexpr rung_traits ladder[] = {
-    {rung::defer, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL,
-     "DEFER_TASKRUN"},
-    {rung::coop, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
-     "COOP_TASKRUN"},
+    {rung::defer, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL, "DEFER_TASKRUN"},
+    {rung::coop, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL, "COOP_TASKRUN"},
     {rung::plain, 0, "no TASKRUN flags"},
 };
 
 std::string error_name(int error) {
     switch (error) {
-        case EPERM:
-            return "EPERM";
-        case EACCES:
-            return "EACCES";
-        case ENOSYS:
-            return "ENOSYS";
-        case ENOMEM:
-            return "ENOMEM";
-        case EINVAL:
-            return "EINVAL";
-        default:
-            return std::system_category().message(error);
+        case EPERM: return "EPERM";
+        case EACCES: return "EACCES";
+        case ENOSYS: return "ENOSYS";
+        case ENOMEM: return "ENOMEM";
+        case EINVAL: return "EINVAL";
+        default: return std::system_category().message(error);
     }
 }
 
 const char* explain_setup(int error) {
     switch (error) {
         case EPERM:
-        case EACCES:
-            return " (seccomp or kernel.io_uring_disabled)";
-        case ENOSYS:
-            return " (kernel without io_uring)";
-        case ENOMEM:
-            return " (limit on memory or on locked memory)";
-        case EINVAL:
-            return " (kernel too old)";
-        default:
-            return "";
+        case EACCES: return " (seccomp or kernel.io_uring_disabled)";
+        case ENOSYS: return " (kernel without io_uring)";
+        case ENOMEM: return " (limit on memory or on locked memory)";
+        case EINVAL: return " (kernel too old)";
+        default: return "";
     }
 }
 
 [[noreturn]] void fail_setup(int error) {
-    if (error == EMFILE || error == ENFILE)
-        throw std::system_error(error, std::system_category(), "io_uring_setup");
+    if (error == EMFILE || error == ENFILE) throw std::system_error(error, std::system_category(), "io_uring_setup");
     throw uring_unavailable(error, "io_uring_setup " + error_name(error) + explain_setup(error));
 }
 
@@ -137,10 +119,10 @@ uring_ring::uring_ring(const uring_options& options, int wake_descriptor) : urin
     if (nothing.result != 0) fail_test("a NOP fails");
 
     // An event descriptor is no socket; but the flags of an accept are looked at before its descriptor is.
-    const answer accepted = ask([&](io_uring_sqe& entry) {
-        io_uring_prep_multishot_accept(&entry, wake_descriptor, nullptr, nullptr, 0);
-    });
-    multishot_accept_ = accepted.result == -ENOTSOCK;
+    const answer accepted =
+        ask([&](io_uring_sqe& entry) { io_uring_prep_multishot_accept(&entry, wake_descriptor, nullptr, nullptr, 0); });
+    // Kernels of the last rung have no multishot accept; forcing the rung shows what they do.
+    multishot_accept_ = rung_ != rung::plain && accepted.result == -ENOTSOCK;
 
     ::eventfd_write(wake_descriptor, 1);
     const answer woken = ask([&](io_uring_sqe& entry) { prepare_wake_poll(entry, wake_descriptor); });
@@ -151,8 +133,7 @@ uring_ring::uring_ring(const uring_options& options, int wake_descriptor) : urin
 template <class Prepare>
 uring_ring::answer uring_ring::ask(Prepare prepare) {
     prepare(*next_entry());
-    const time_point deadline =
-        time_point(std::chrono::steady_clock::now().time_since_epoch()) + test_patience;
+    const time_point deadline = time_point(std::chrono::steady_clock::now().time_since_epoch()) + test_patience;
     for (;;) {
         const int done = submit_and_wait(deadline);
         if (done == -EINVAL && absolute_timeout_) {
@@ -161,8 +142,8 @@ uring_ring::answer uring_ring::ask(Prepare prepare) {
         }
         if (done == -ETIME) fail_test("no completion");
         if (done < 0 && done != -EINTR) {
-            throw uring_unavailable(
-                -done, "io_uring_enter " + error_name(-done) + (done == -EPERM ? " (seccomp)" : ""));
+            throw uring_unavailable(-done,
+                                    "io_uring_enter " + error_name(-done) + (done == -EPERM ? " (seccomp)" : ""));
         }
         bool answered = false;
         answer got{};

@@ -19,10 +19,13 @@ namespace sennit::net {
 /// - `close()`: ends both directions at once; what waits fails with `operation_canceled`.
 template <class Stream>
 concept byte_stream = std::movable<Stream> && requires(Stream& stream, mutable_bytes buffer, const_bytes bytes) {
-    { std::declval<sennit::detail::await_result_t<decltype(stream.recv(buffer))>>() } -> std::convertible_to<std::size_t>;
+    {
+        std::declval<sennit::detail::await_result_t<decltype(stream.recv(buffer))>>()
+        } -> std::convertible_to<std::size_t>;
     requires std::is_void_v<sennit::detail::await_result_t<decltype(stream.send(bytes))>>;
     requires std::is_void_v<sennit::detail::await_result_t<decltype(stream.shutdown_send())>>;
-    { stream.close() } noexcept;
+    { stream.close() }
+    noexcept;
 };
 
 }  // namespace sennit::net

@@ -24,8 +24,8 @@ class datagram_socket {
     /// datagram may be empty: a size of 0 is no end. Cancelling it loses none. Source: recvmsg(2).
     detail::receive_awaiter recv_from(mutable_bytes buffer) { return {core_, buffer}; }
 
-    /// Suspends until the kernel has taken the datagram, which is sent whole or not at all. Throws `message_size` when it is
-    /// too long. Cancelling it: it was sent or not. Source: sendmsg(2).
+    /// Suspends until the kernel has taken the datagram, which is sent whole or not at all. Throws `message_size` when
+    /// it is too long. Cancelling it: it was sent or not. Source: sendmsg(2).
     detail::send_datagram_awaiter send_to(const_bytes bytes, const endpoint& receiver) {
         return {core_, bytes, receiver};
     }

@@ -35,8 +35,7 @@ class endpoint {
     /// The literal as ip_address::parse() reads it: `endpoint{"127.0.0.1", 21111}`. Resolves no names.
     /// Throws std::invalid_argument, which says what to write instead; in a constant expression a mistake
     /// does not compile.
-    constexpr endpoint(std::string_view ip_literal, std::uint16_t port)
-        : endpoint(require_ip(ip_literal), port) {}
+    constexpr endpoint(std::string_view ip_literal, std::uint16_t port) : endpoint(require_ip(ip_literal), port) {}
 
     /// A Unix socket in the file system. Throws std::invalid_argument if `path` is empty, longer than
     /// max_unix_name bytes or holds a NUL.

@@ -131,8 +131,7 @@ class ip_address {
     [[nodiscard]] std::string to_string() const;
 
     friend constexpr bool operator==(const ip_address&, const ip_address&) noexcept = default;
-    friend constexpr std::strong_ordering operator<=>(const ip_address&,
-                                                      const ip_address&) noexcept = default;
+    friend constexpr std::strong_ordering operator<=>(const ip_address&, const ip_address&) noexcept = default;
 
   private:
     // In the order in which addresses compare. IPv4 uses the first four bytes, and the rest stay zero.

@@ -60,9 +60,9 @@ class line_reader {
     }
 
     /// What comes up to the delimiter, and the delimiter itself at its end. At the end of the stream gives what is
-    /// left, which then does not end with the delimiter, and after that nothing. Otherwise like `read_line`; `discard_line`
-    /// skips a line, not a part. The text of `delimiter` must stay until this has ended. Throws `std::invalid_argument` when
-    /// it is empty.
+    /// left, which then does not end with the delimiter, and after that nothing. Otherwise like `read_line`;
+    /// `discard_line` skips a line, not a part. The text of `delimiter` must stay until this has ended. Throws
+    /// `std::invalid_argument` when it is empty.
     task<std::optional<std::string_view>> read_until(std::string_view delimiter) {
         const detail::reading_mark mark(reading_);
         detail::check_delimiter(delimiter);
@@ -108,8 +108,9 @@ class line_reader {
     /// What was received and not yet read. The view is valid until the next read.
     std::string_view buffered() const noexcept { return buffer_.unread(); }
 
-    /// Takes out what was received and not yet read.
+    /// Takes out what was received and not yet read. Throws `device_or_resource_busy` while a task reads.
     std::string take_buffered() {
+        const detail::reading_mark mark(reading_);
         std::string taken(buffer_.unread());
         buffer_.take(taken.size());
         return taken;

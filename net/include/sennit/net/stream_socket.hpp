@@ -21,14 +21,15 @@ namespace sennit::net {
 class stream_socket {
   public:
     /// Suspends until something has arrived; puts up to `buffer.size()` bytes there and gives their number,
-    /// 0 when the peer has finished sending (or the buffer is empty). The buffer must stay until this has ended. Cancelling it
-    /// loses nothing: bytes that had been taken are returned, the others stay for the next call. Source: recv(2).
+    /// 0 when the peer has finished sending. Into an empty buffer it gives 0 at once. The buffer must stay until this
+    /// has ended. Cancelling it loses nothing: bytes that had been taken are returned, the others stay for the next
+    /// call. Source: recv(2).
     detail::transfer_awaiter recv(mutable_bytes buffer) {
         return {core_, detail::direction::receiving, recv_request{fd(), buffer.data(), buffer.size(), 0}};
     }
 
-    /// Suspends until the whole buffer is filled; gives less than its size only when the peer finished sending before. Cancelled
-    /// on the way, an unknown part of the buffer has been filled, and the position in the stream is lost.
+    /// Suspends until the whole buffer is filled; gives less than its size only when the peer finished sending before.
+    /// Cancelled on the way, an unknown part of the buffer has been filled, and the position in the stream is lost.
     detail::recv_exactly_awaiter recv_exactly(mutable_bytes buffer) { return {core_, buffer}; }
 
     /// Suspends until the kernel has taken all bytes, which must stay until then. The peer need not have received
@@ -36,8 +37,8 @@ class stream_socket {
     /// that is gone is an error (`broken_pipe`, `connection_reset`), never a signal. Source: send(2).
     detail::send_all_awaiter send(const_bytes bytes) { return {core_, bytes}; }
 
-    /// The parts one after the other, as if they were one, without copying them. The parts and the span itself must stay
-    /// until this has ended; otherwise like `send`. Source: sendmsg(2).
+    /// The parts one after the other, as if they were one, without copying them. The parts and the span itself must
+    /// stay until this has ended; otherwise like `send`. Source: sendmsg(2).
     detail::vectored_send_awaiter send_vectored(std::span<const const_bytes> parts) { return {core_, parts}; }
 
     /// Suspends until the kernel takes something; gives the number of bytes it took. Cancelling it loses nothing:

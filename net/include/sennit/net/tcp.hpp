@@ -15,8 +15,8 @@ class tcp_stream final : public stream_socket {
     explicit tcp_stream(detail::socket_ref core) noexcept : stream_socket(std::move(core)) {}
 
     /// Connects to an IP endpoint; suspends until the connection stands. Throws `std::system_error` whose text
-    /// names the endpoint. Cancelling it gives up the attempt; a connection that stood already is closed. To connect to a
-    /// host by name use `net::connect`. Source: connect(2), tcp(7).
+    /// names the endpoint. Cancelling it gives up the attempt; a connection that stood already is closed. To connect to
+    /// a host by name use `net::connect`. Source: connect(2), tcp(7).
     static task<tcp_stream> connect(endpoint peer);
 
     /// Whether small messages leave at once (TCP_NODELAY). True unless changed.
@@ -37,9 +37,9 @@ struct listen_options {
 /// A listening TCP socket.
 class tcp_listener final : public basic_listener<tcp_stream> {
   public:
-    /// Listens on an IP endpoint; port 0 lets the kernel choose one, see `local_endpoint`. An IPv6 endpoint accepts IPv6
-    /// only. Does not suspend. Throws `std::system_error` whose text names the endpoint, `address_in_use` for example.
-    /// Source: bind(2), listen(2).
+    /// Listens on an IP endpoint; port 0 lets the kernel choose one, see `local_endpoint`. An IPv6 endpoint accepts
+    /// IPv6 only. Does not suspend. Throws `std::system_error` whose text names the endpoint, `address_in_use` for
+    /// example. Source: bind(2), listen(2).
     static task<tcp_listener> bind(endpoint where, listen_options options = {});
 
   private:

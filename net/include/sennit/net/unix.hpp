@@ -1,6 +1,5 @@
 #pragma once
 
-#include <string>
 #include <utility>
 
 #include <sennit/net/datagram_socket.hpp>
@@ -17,8 +16,8 @@ class unix_stream final : public stream_socket {
     /// For the library.
     explicit unix_stream(detail::socket_ref core) noexcept : stream_socket(std::move(core)) {}
 
-    /// Connects to a Unix endpoint; suspends while the listener's backlog is full. Throws `std::system_error` whose text
-    /// names the endpoint. Cancelling it gives up the attempt.
+    /// Connects to a Unix endpoint; suspends while the listener's backlog is full. Throws `std::system_error` whose
+    /// text names the endpoint. Cancelling it gives up the attempt.
     static task<unix_stream> connect(endpoint peer);
 
     /// Two streams connected to each other. Does not suspend. Source: socketpair(2).
@@ -28,26 +27,14 @@ class unix_stream final : public stream_socket {
 /// A listening Unix domain socket.
 class unix_listener final : public basic_listener<unix_stream> {
   public:
-    /// Listens on a Unix endpoint. Does not suspend. A path is created, and removed again when the listener ends; one
-    /// left behind by a process that is gone (nobody accepts there any more) is replaced. Throws `std::system_error` whose text names
-    /// the endpoint: `address_in_use` when a listener lives there or the file is no socket. Source: unix(7).
+    /// Listens on a Unix endpoint. Does not suspend. A path is created, and removed again when the listener closes; one
+    /// left behind by a process that is gone (nobody accepts there any more) is replaced. Throws `std::system_error`
+    /// whose text names the endpoint: `address_in_use` when a listener lives there or the file is no socket;
+    /// `std::invalid_argument` for `endpoint::unix_unnamed()`, where nobody would find it. Source: unix(7).
     static task<unix_listener> bind(endpoint where, int backlog = 4096);
 
-    unix_listener(unix_listener&& other) noexcept
-        : basic_listener(std::move(other)), path_(std::exchange(other.path_, {})) {}
-    unix_listener& operator=(unix_listener&& other) noexcept {
-        unix_listener moved(std::move(other));
-        basic_listener::operator=(std::move(moved));
-        std::swap(path_, moved.path_);
-        return *this;
-    }
-    ~unix_listener();
-
   private:
-    explicit unix_listener(detail::acceptor_core* core, std::string path) noexcept
-        : basic_listener(core), path_(std::move(path)) {}
-
-    std::string path_;  // to be removed; empty for abstract names
+    explicit unix_listener(detail::acceptor_core* core) noexcept : basic_listener(core) {}
 };
 
 /// A Unix domain datagram socket: reliable and in order; a sender waits while the receiver's queue is full.

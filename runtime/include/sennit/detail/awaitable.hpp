@@ -16,7 +16,9 @@ template <class Promise>
 concept environment_promise = std::derived_from<Promise, promise_base>;
 
 template <class Awaitable>
-concept has_member_co_await = requires(Awaitable&& awaitable) { std::forward<Awaitable>(awaitable).operator co_await(); };
+concept has_member_co_await = requires(Awaitable&& awaitable) {
+    std::forward<Awaitable>(awaitable).operator co_await();
+};
 
 template <class Awaitable>
 decltype(auto) awaiter_of(Awaitable&& awaitable) {
@@ -29,7 +31,6 @@ decltype(auto) awaiter_of(Awaitable&& awaitable) {
 
 /// What `co_await std::move(awaitable)` gives.
 template <class Awaitable>
-using await_result_t =
-    decltype(awaiter_of(std::declval<std::remove_reference_t<Awaitable>&&>()).await_resume());
+using await_result_t = decltype(awaiter_of(std::declval<std::remove_reference_t<Awaitable>&&>()).await_resume());
 
 }  // namespace sennit::detail

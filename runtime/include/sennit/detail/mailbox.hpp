@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <concepts>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -40,8 +41,16 @@ class mailbox {
     mailbox& operator=(const mailbox&) = delete;
     ~mailbox();
 
-    /// Hands a letter to the loop, from any thread. False when the loop is gone; the letter is destroyed then.
+    /// Hands a letter to the loop, from any thread. False when the loop is gone; the letter is destroyed then. A letter
+    /// that was accepted, but not run before the loop ended, is destroyed by the loop's thread.
     bool post(std::unique_ptr<letter> mail);
+
+    /// The same for a function.
+    template <class Function>
+    requires std::invocable<Function&>
+    bool post(Function function) {
+        return post(std::unique_ptr<letter>(std::make_unique<function_letter<Function>>(std::move(function))));
+    }
 
     /// For the loop's thread: whether there is something to `take`.
     bool has_mail() const noexcept { return newest_.load(std::memory_order_relaxed) != nullptr; }
@@ -55,7 +64,15 @@ class mailbox {
     void close() noexcept;
 
   private:
+    class end_mark final : public letter {
+        void run() override {}
+    };
+
+    void reverse(letter* newest) noexcept;
+    void throw_away() noexcept;
+
     std::atomic<letter*> newest_{nullptr};
+    end_mark closed_;           // `newest_` points to it from the end of the loop on
     letter* oldest_ = nullptr;  // taken from `newest_` and reversed; the loop's thread only
     std::mutex mutex_;          // orders `close` and the use of `backend_`
     backend* backend_;

@@ -32,7 +32,9 @@ class environment_awaiter final {
     environment where_;
 };
 
-inline environment_awaiter current_environment() noexcept { return {}; }
+inline environment_awaiter current_environment() noexcept {
+    return {};
+}
 
 /// `co_await enter_scope(scope)`: what the coroutine awaits from now on is cancelled by `scope`. Never suspends.
 class enter_scope final {

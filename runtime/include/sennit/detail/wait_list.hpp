@@ -44,7 +44,8 @@ class list_waiter : public waiter, public list_hook<wait_tag> {
     }
 
     void throw_if_cancelled() const {
-        if (was_cancelled_) [[unlikely]] throw cancelled();
+        if (was_cancelled_) [[unlikely]]
+            throw cancelled();
     }
 
   private:

@@ -3,10 +3,12 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include <sennit/detail/awaitable.hpp>
 #include <sennit/event_loop.hpp>
+#include <sennit/net/detail/bound_path.hpp>
 #include <sennit/net/detail/socket_core.hpp>
 #include <sennit/operation.hpp>
 #include <sennit/result.hpp>
@@ -16,13 +18,12 @@ namespace sennit::net::detail {
 
 class accept_wait;
 
-/// A listening socket. One multishot accept stays with the kernel as long as someone accepts; what it brings between two
-/// `accept`s is kept here, some connections at the most, so none is ever lost or without an owner.
+/// A listening socket. One multishot accept stays with the kernel as long as someone accepts; what it brings between
+/// two `accept`s is kept here, some connections at the most, so none is ever lost or without an owner.
 class acceptor_core final : public operation, public sennit::detail::loop_resource {
   public:
     /// Takes over `fd`. Made on the heap; `release` ends it.
-    acceptor_core(event_loop& loop, int fd) noexcept
-        : operation(accept_request{fd, true}), loop_(&loop), fd_(fd) {
+    acceptor_core(event_loop& loop, int fd) noexcept : operation(accept_request{fd, true}), loop_(&loop), fd_(fd) {
         loop.attach(*this);
     }
 
@@ -34,6 +35,9 @@ class acceptor_core final : public operation, public sennit::detail::loop_resour
     void loop_ends() noexcept override { close(); }
     /// The owner is gone: closes, and ends the object when nothing is in flight.
     void release() noexcept;
+
+    /// The file to remove when listening stops.
+    void take_path(bound_path path) noexcept { path_ = std::move(path); }
 
     endpoint local_endpoint() const;
 
@@ -47,6 +51,7 @@ class acceptor_core final : public operation, public sennit::detail::loop_resour
     void deliver(std::int32_t result) noexcept;
     void close_descriptor() noexcept;
     std::size_t queued() const noexcept { return accepted_.size() - next_; }
+    void keep(int fd) noexcept;
     int take_queued() noexcept;
 
     /// Accepted ahead of `accept` until the kernel is asked to stop; then the backlog holds the others.
@@ -54,8 +59,9 @@ class acceptor_core final : public operation, public sennit::detail::loop_resour
 
     event_loop* loop_;
     accept_wait* waiting_ = nullptr;
-    std::vector<int> accepted_;  // from next_ on; cleared when all are taken, so it stops growing
+    std::vector<int> accepted_;  // from next_ on; what is before that goes now and then, so it stops growing
     std::size_t next_ = 0;
+    bound_path path_;
     int fd_;
     bool armed_ = false;
     bool closing_ = false;
@@ -93,7 +99,7 @@ class accept_wait : public sennit::detail::waiter {
 };
 
 template <class Stream>
-class [[nodiscard("co_await it")]] accept_awaiter final : public accept_wait {
+class [[nodiscard]] accept_awaiter final : public accept_wait {
   public:
     explicit accept_awaiter(acceptor_core* source) noexcept : accept_wait(source) {}
     accept_awaiter(accept_awaiter&&) noexcept = default;

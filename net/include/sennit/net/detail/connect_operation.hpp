@@ -6,7 +6,7 @@
 namespace sennit::net::detail {
 
 /// connect(2). The address lives here for as long as the kernel may read it.
-class [[nodiscard("co_await it")]] connect_awaiter final : public socket_operation {
+class [[nodiscard]] connect_awaiter final : public socket_operation {
   public:
     connect_awaiter(const socket_ref& core, const endpoint& peer) noexcept
         : socket_operation(core, direction::sending, connect_request{core->fd(), nullptr, 0}), peer_(peer) {}

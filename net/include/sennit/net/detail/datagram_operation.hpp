@@ -24,7 +24,7 @@ static_assert(std::is_trivially_destructible_v<datagram> && !std::is_aggregate_v
 
 namespace detail {
 
-class [[nodiscard("co_await it")]] receive_awaiter final : public socket_operation {
+class [[nodiscard]] receive_awaiter final : public socket_operation {
   public:
     receive_awaiter(const socket_ref& core, mutable_bytes buffer) noexcept
         : socket_operation(core, direction::receiving, recvmsg_request{core ? core->fd() : -1, nullptr, 0}),
@@ -32,7 +32,8 @@ class [[nodiscard("co_await it")]] receive_awaiter final : public socket_operati
     receive_awaiter(receive_awaiter&& other) noexcept : socket_operation(std::move(other)), part_(other.part_) {}
 
     datagram await_resume() const {
-        if (result_ < 0) [[unlikely]] throw_if_failed();
+        if (result_ < 0) [[unlikely]]
+            throw_if_failed();
         return received();
     }
     result<datagram> await_result() const {
@@ -49,7 +50,7 @@ class [[nodiscard("co_await it")]] receive_awaiter final : public socket_operati
     alignas(8) unsigned char sender_[endpoint::max_sockaddr_size];
 };
 
-class [[nodiscard("co_await it")]] send_datagram_awaiter final : public socket_operation {
+class [[nodiscard]] send_datagram_awaiter final : public socket_operation {
   public:
     /// To the connected peer.
     send_datagram_awaiter(const socket_ref& core, const_bytes bytes) noexcept;
@@ -57,7 +58,8 @@ class [[nodiscard("co_await it")]] send_datagram_awaiter final : public socket_o
     send_datagram_awaiter(send_datagram_awaiter&& other) noexcept;
 
     void await_resume() const {
-        if (result_ < 0) [[unlikely]] throw_if_failed();
+        if (result_ < 0) [[unlikely]]
+            throw_if_failed();
     }
     result<void> await_result() const {
         if (const auto error = outcome()) return error;

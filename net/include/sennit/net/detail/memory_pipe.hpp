@@ -28,8 +28,7 @@ class memory_operation : public sennit::detail::waiter {
 
   protected:
     memory_operation(memory_pipe* pipe, const char* name) noexcept : pipe_(pipe), name_(name) {}
-    memory_operation(memory_operation&& other) noexcept
-        : waiter(), pipe_(other.pipe_), name_(other.name_) {}
+    memory_operation(memory_operation&& other) noexcept : waiter(), pipe_(other.pipe_), name_(other.name_) {}
     ~memory_operation() = default;
 
     /// Begins, and says whether the coroutine has to wait.
@@ -41,18 +40,18 @@ class memory_operation : public sennit::detail::waiter {
     void throw_if_failed() const;
 
     memory_pipe* pipe_;
+    int error_ = 0;
+    bool was_cancelled_ = false;
+    bool suspended_ = false;
 
   private:
     friend class memory_pipe;
 
     const char* name_;
-    int error_ = 0;
-    bool was_cancelled_ = false;
-    bool suspended_ = false;
 };
 
 /// Receives: something, or until the buffer is full.
-class [[nodiscard("co_await it")]] memory_receive final : public memory_operation {
+class [[nodiscard]] memory_receive final : public memory_operation {
   public:
     memory_receive(memory_pipe* pipe, mutable_bytes buffer, bool until_full) noexcept
         : memory_operation(pipe, "recv"), rest_(buffer), until_full_(until_full) {}
@@ -101,7 +100,7 @@ class memory_send : public memory_operation {
     bool everything_;
 };
 
-class [[nodiscard("co_await it")]] memory_send_all final : public memory_send {
+class [[nodiscard]] memory_send_all final : public memory_send {
   public:
     memory_send_all(memory_pipe* pipe, const_bytes bytes) noexcept : memory_send(pipe, bytes, true) {}
     memory_send_all(memory_send_all&&) noexcept = default;
@@ -113,7 +112,7 @@ class [[nodiscard("co_await it")]] memory_send_all final : public memory_send {
     }
 };
 
-class [[nodiscard("co_await it")]] memory_send_some final : public memory_send {
+class [[nodiscard]] memory_send_some final : public memory_send {
   public:
     memory_send_some(memory_pipe* pipe, const_bytes bytes) noexcept : memory_send(pipe, bytes, false) {}
     memory_send_some(memory_send_some&&) noexcept = default;
@@ -129,7 +128,7 @@ class [[nodiscard("co_await it")]] memory_send_some final : public memory_send {
 };
 
 /// Finishes sending; never waits.
-class [[nodiscard("co_await it")]] memory_shutdown final : public memory_operation {
+class [[nodiscard]] memory_shutdown final : public memory_operation {
   public:
     explicit memory_shutdown(memory_pipe* pipe) noexcept : memory_operation(pipe, "shutdown") {}
     memory_shutdown(memory_shutdown&&) noexcept = default;

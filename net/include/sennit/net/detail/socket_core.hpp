@@ -101,6 +101,9 @@ class socket_ref {
     socket_core* core_ = nullptr;
 };
 
+/// Takes over `fd`, which is closed when there is no memory for its socket.
+socket_ref adopt_socket(event_loop& loop, int fd);
+
 /// Opens a socket on `loop`, ready to be used by its backend. Throws `std::system_error`.
 socket_ref open_socket(event_loop& loop, family where, int type);
 

@@ -53,14 +53,15 @@ class socket_operation : public operation {
 };
 
 /// One transfer whose result is a number of bytes.
-class [[nodiscard("co_await it")]] transfer_awaiter final : public socket_operation {
+class [[nodiscard]] transfer_awaiter final : public socket_operation {
   public:
     transfer_awaiter(const socket_ref& core, direction half, const request& what) noexcept
         : socket_operation(core, half, what) {}
     transfer_awaiter(transfer_awaiter&&) noexcept = default;
 
     std::size_t await_resume() const {
-        if (result_ < 0) [[unlikely]] throw_if_failed();
+        if (result_ < 0) [[unlikely]]
+            throw_if_failed();
         return static_cast<std::size_t>(result_);
     }
     result<std::size_t> await_result() const {
@@ -70,14 +71,15 @@ class [[nodiscard("co_await it")]] transfer_awaiter final : public socket_operat
 };
 
 /// An operation that succeeds or fails, without a value.
-class [[nodiscard("co_await it")]] plain_awaiter final : public socket_operation {
+class [[nodiscard]] plain_awaiter final : public socket_operation {
   public:
     plain_awaiter(const socket_ref& core, direction half, const request& what) noexcept
         : socket_operation(core, half, what) {}
     plain_awaiter(plain_awaiter&&) noexcept = default;
 
     void await_resume() const {
-        if (result_ < 0) [[unlikely]] throw_if_failed();
+        if (result_ < 0) [[unlikely]]
+            throw_if_failed();
     }
     result<void> await_result() const {
         if (const auto error = outcome()) return error;
@@ -86,16 +88,18 @@ class [[nodiscard("co_await it")]] plain_awaiter final : public socket_operation
 };
 
 /// Sends everything, however often the kernel takes only a part.
-class [[nodiscard("co_await it")]] send_all_awaiter final : public socket_operation {
+class [[nodiscard]] send_all_awaiter final : public socket_operation {
   public:
     send_all_awaiter(const socket_ref& core, const_bytes bytes) noexcept
-        : socket_operation(core, direction::sending, send_request{core ? core->fd() : -1, bytes.data(), bytes.size(), 0}) {}
+        : socket_operation(core, direction::sending,
+                           send_request{core ? core->fd() : -1, bytes.data(), bytes.size(), 0}) {}
     send_all_awaiter(send_all_awaiter&&) noexcept = default;
 
     void complete(completion done) noexcept override;
 
     void await_resume() const {
-        if (result_ < 0) [[unlikely]] throw_if_failed();
+        if (result_ < 0) [[unlikely]]
+            throw_if_failed();
     }
     result<void> await_result() const {
         if (const auto error = outcome()) return error;
@@ -104,16 +108,18 @@ class [[nodiscard("co_await it")]] send_all_awaiter final : public socket_operat
 };
 
 /// Receives until the buffer is full or the stream ends.
-class [[nodiscard("co_await it")]] recv_exactly_awaiter final : public socket_operation {
+class [[nodiscard]] recv_exactly_awaiter final : public socket_operation {
   public:
     recv_exactly_awaiter(const socket_ref& core, mutable_bytes buffer) noexcept
-        : socket_operation(core, direction::receiving, recv_request{core ? core->fd() : -1, buffer.data(), buffer.size(), 0}) {}
+        : socket_operation(core, direction::receiving,
+                           recv_request{core ? core->fd() : -1, buffer.data(), buffer.size(), 0}) {}
     recv_exactly_awaiter(recv_exactly_awaiter&&) noexcept = default;
 
     void complete(completion done) noexcept override;
 
     std::size_t await_resume() const {
-        if (result_ < 0) [[unlikely]] throw_if_failed();
+        if (result_ < 0) [[unlikely]]
+            throw_if_failed();
         return received_;
     }
     result<std::size_t> await_result() const {

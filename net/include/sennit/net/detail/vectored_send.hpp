@@ -12,7 +12,7 @@ namespace sennit::net::detail {
 
 /// Sends all parts, some at a time: the table of parts that sendmsg(2) wants lives here, so nothing is allocated
 /// however many parts there are.
-class [[nodiscard("co_await it")]] vectored_send_awaiter final : public socket_operation {
+class [[nodiscard]] vectored_send_awaiter final : public socket_operation {
   public:
     vectored_send_awaiter(const socket_ref& core, std::span<const const_bytes> parts) noexcept
         : socket_operation(core, direction::sending, sendmsg_request{core ? core->fd() : -1, nullptr, 0}),
@@ -23,7 +23,8 @@ class [[nodiscard("co_await it")]] vectored_send_awaiter final : public socket_o
     void complete(completion done) noexcept override;
 
     void await_resume() const {
-        if (result_ < 0) [[unlikely]] throw_if_failed();
+        if (result_ < 0) [[unlikely]]
+            throw_if_failed();
     }
     result<void> await_result() const {
         if (const auto error = outcome()) return error;

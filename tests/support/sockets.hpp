@@ -1,0 +1,233 @@
+#pragma once
+
+// What the tests of sockets share: connected pairs, peers made of plain system calls, and errors as values.
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <random>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <sennit/frame_pool.hpp>
+#include <sennit/net/endpoint.hpp>
+#include <sennit/net/tcp.hpp>
+#include <sennit/result.hpp>
+#include <sennit/sleep.hpp>
+#include <sennit/timeout.hpp>
+
+#include "on_backends.hpp"
+
+/// GoogleTest's ASSERT_* return, which a coroutine cannot; this ends a `task<>`.
+#define CO_ASSERT_TRUE(condition)                  \
+    if (!(condition)) {                            \
+        ADD_FAILURE() << #condition " is not true"; \
+        co_return;                                 \
+    } else                                         \
+        static_cast<void>(0)
+
+namespace sennit::testing {
+
+/// A test that hangs fails after this long, and names what it waited for.
+inline constexpr std::chrono::seconds patience{60};
+
+/// Sanitizers make everything slower; so much is then enough.
+inline constexpr bool sanitized = SENNIT_FRAME_POOL == 0;
+
+class SocketTest : public OnBackends {
+  protected:
+    /// Runs the coroutine that `body` returns to its end, or gives it up when it hangs.
+    template <class Body>
+    auto run(Body body) {
+        return OnBackends::run([&] { return with_timeout(patience, body()); });
+    }
+};
+
+/// Lets everything happen that can happen without waiting for a peer.
+inline task<> settle(int turns = 6) {
+    for (int i = 0; i < turns; ++i) co_await sleep_for(std::chrono::nanoseconds(0));
+}
+
+/// How the operation failed; no error when it did not.
+template <class Awaitable>
+task<std::error_code> error_of(Awaitable awaitable) {
+    const auto outcome = co_await as_result(std::move(awaitable));
+    co_return outcome.error();
+}
+
+/// The text of the exception that the operation throws; empty when it throws none.
+template <class Awaitable>
+task<std::string> text_of(Awaitable awaitable) {
+    try {
+        static_cast<void>(co_await std::move(awaitable));
+    } catch (const std::exception& error) {
+        co_return std::string(error.what());
+    }
+    co_return std::string();
+}
+
+/// Two ends of a TCP connection: the one that connected and the one that was accepted.
+inline task<std::pair<net::tcp_stream, net::tcp_stream>> tcp_pair() {
+    auto listener = co_await net::tcp_listener::bind({"127.0.0.1", 0});
+    auto connected = co_await net::tcp_stream::connect(listener.local_endpoint());
+    auto accepted = co_await listener.accept();
+    std::pair<net::tcp_stream, net::tcp_stream> both(std::move(connected), std::move(accepted));
+    co_return both;
+}
+
+/// Everything up to the end of the stream.
+template <class Stream>
+task<std::string> read_all(Stream& stream) {
+    std::string all;
+    std::vector<char> buffer(65536);
+    while (const std::size_t count = co_await stream.recv(buffer)) all.append(buffer.data(), count);
+    co_return all;
+}
+
+/// As many bytes as `text` has, as text.
+template <class Stream>
+task<std::string> read_exactly(Stream& stream, std::size_t size) {
+    std::string text(size, '?');
+    const std::size_t count = co_await stream.recv_exactly(text);
+    text.resize(count);
+    co_return text;
+}
+
+/// Bytes that differ from their neighbours, so that a lost, doubled or displaced one is noticed.
+inline std::string noise(std::size_t size, unsigned seed = 1) {
+    std::mt19937 random(seed);
+    std::string bytes(size, '\0');
+    for (char& each : bytes) each = static_cast<char>(random());
+    return bytes;
+}
+
+/// FNV-1a, for streams too long to keep.
+class running_hash {
+  public:
+    void add(const void* data, std::size_t size) {
+        for (std::size_t i = 0; i < size; ++i) {
+            value_ = (value_ ^ static_cast<const unsigned char*>(data)[i]) * 0x100000001b3u;
+        }
+    }
+    std::uint64_t value() const { return value_; }
+
+  private:
+    std::uint64_t value_ = 0xcbf29ce484222325u;
+};
+
+/// Descriptors of this process that are open.
+inline std::size_t open_descriptors() {
+    std::size_t count = 0;
+    for ([[maybe_unused]] const auto& each : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
+    return count - 1;  // the directory that was just read
+}
+
+/// A peer made of plain, blocking system calls: what it does has happened when the call returns.
+class raw_socket {
+  public:
+    explicit raw_socket(int fd = -1) : fd_(fd) {}
+    raw_socket(raw_socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    raw_socket& operator=(raw_socket&& other) noexcept {
+        std::swap(fd_, other.fd_);
+        return *this;
+    }
+    ~raw_socket() { close(); }
+
+    int get() const { return fd_; }
+    void close() {
+        if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+    }
+    /// Has `close` send a reset in place of the end of the stream.
+    void reset_on_close() {
+        const linger at_once{1, 0};
+        ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    }
+
+    void send(std::string_view bytes) {
+        while (!bytes.empty()) {
+            const auto sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+            if (sent <= 0) {
+                ADD_FAILURE() << "send: " << std::strerror(errno);
+                return;
+            }
+            bytes.remove_prefix(static_cast<std::size_t>(sent));
+        }
+    }
+
+    /// What is there now; "EOF" at the end of the stream, an error's text, "" when there is nothing.
+    std::string recv_now() {
+        char buffer[65536];
+        const auto count = ::recv(fd_, buffer, sizeof buffer, MSG_DONTWAIT);
+        if (count > 0) return std::string(buffer, static_cast<std::size_t>(count));
+        if (count == 0) return "EOF";
+        return errno == EAGAIN ? "" : std::strerror(errno);
+    }
+    /// Reads all there is now.
+    std::size_t drain() {
+        std::size_t all = 0;
+        std::vector<char> buffer(1 << 18);
+        for (;;) {
+            const auto count = ::recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT);
+            if (count <= 0) return all;
+            all += static_cast<std::size_t>(count);
+        }
+    }
+
+  private:
+    int fd_;
+};
+
+/// A raw peer connected to a listener; -1 inside when that failed.
+inline raw_socket raw_connect(const net::endpoint& where) {
+    alignas(8) unsigned char storage[net::endpoint::max_sockaddr_size];
+    const std::uint32_t length = where.to_sockaddr(storage);
+    const int domain = where.is_unix() ? AF_UNIX : where.family() == net::family::ipv4 ? AF_INET : AF_INET6;
+    raw_socket peer(::socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (::connect(peer.get(), reinterpret_cast<const sockaddr*>(storage), length) != 0) return raw_socket();
+    return peer;
+}
+
+/// A stream and its raw peer.
+inline task<std::pair<net::tcp_stream, raw_socket>> tcp_with_raw_peer() {
+    auto listener = co_await net::tcp_listener::bind({"127.0.0.1", 0});
+    raw_socket peer = raw_connect(listener.local_endpoint());
+    auto accepted = co_await listener.accept();
+    std::pair<net::tcp_stream, raw_socket> both(std::move(accepted), std::move(peer));
+    co_return both;
+}
+
+/// A directory of its own for a test, removed at the end.
+class scratch_directory {
+  public:
+    scratch_directory() {
+        std::string name = "/tmp/sennit-test-XXXXXX";
+        if (::mkdtemp(name.data()) == nullptr) throw std::system_error(errno, std::system_category(), "mkdtemp");
+        path_ = name;
+    }
+    scratch_directory(const scratch_directory&) = delete;
+    scratch_directory& operator=(const scratch_directory&) = delete;
+    ~scratch_directory() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+    std::string operator/(std::string_view name) const { return path_ + "/" + std::string(name); }
+
+  private:
+    std::string path_;
+};
+
+}  // namespace sennit::testing
