@@ -1,6 +1,7 @@
 // three_models: the same three jobs one after another, on three threads, and interleaved by the event loop, as timelines
 
 #include <fmt/format.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -124,6 +125,7 @@ child start(const std::function<void(int output)>& body) {
     if (process < 0) throw std::system_error(errno, std::system_category(), "fork");
     if (process == 0) {
         ::close(ends[0]);
+        ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // no child outlives us, however we end
         try {
             body(ends[1]);
             ::_exit(0);

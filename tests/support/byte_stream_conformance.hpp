@@ -32,9 +32,9 @@ inline char byte_at(std::uint64_t position) {
     return static_cast<char>((position + 1) * 0x9e3779b97f4a7c15U >> 56);
 }
 
-/// Receives everything up to the end of the stream.
-template <net::byte_stream Stream>
-task<std::string> receive_all(Stream& from, std::size_t at_once = 4096) {
+/// Receives everything up to the end of the stream, or of whatever else has a `recv`.
+template <class Source>
+task<std::string> receive_all(Source& from, std::size_t at_once = 4096) {
     std::string all;
     std::vector<char> buffer(at_once);
     while (const std::size_t count = co_await from.recv(buffer)) all.append(buffer.data(), count);

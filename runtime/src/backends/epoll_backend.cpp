@@ -107,7 +107,6 @@ class epoll_backend final : public kernel_backend {
 };
 
 epoll_backend::epoll_backend() : kernel_backend(socket_mode::non_blocking) {
-    // Each write to an eventfd gives an edge, so nobody needs to read it.
     const int error = set_.watch_internal(wake_descriptor(), epoll_set::wake_tag);
     if (error < 0) throw std::system_error(-error, std::system_category(), "epoll_ctl");
 }

@@ -55,11 +55,6 @@ void kernel_backend::wake() noexcept {
     errno = saved_errno;
 }
 
-void kernel_backend::drain_wakes() noexcept {
-    std::uint64_t wakes;
-    [[maybe_unused]] const auto read = ::read(wake_descriptor_, &wakes, sizeof wakes);
-}
-
 int kernel_backend::open_socket(int domain, int type, int protocol) noexcept {
     const int fd = ::socket(domain, type | socket_flags_, protocol);
     return errno_unless(fd >= 0, fd);

@@ -34,9 +34,8 @@ class kernel_backend : public backend {
     /// SOCK_CLOEXEC, and SOCK_NONBLOCK if that is the mode: for socket(2) and accept4(2).
     int socket_flags() const noexcept { return socket_flags_; }
 
-    /// Polls readable from a call of `wake` until `drain_wakes`. It is non-blocking.
+    /// The eventfd. Each call of `wake` is an edge for whoever watches it, so nobody needs to read it.
     int wake_descriptor() const noexcept { return wake_descriptor_; }
-    void drain_wakes() noexcept;
 
   private:
     int socket_flags_;
