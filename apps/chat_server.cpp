@@ -95,7 +95,12 @@ class chat_room {
 };
 
 task<> write_messages(member& self) {
-    while (const auto next = co_await self.outbox.recv()) co_await self.stream.send(**next);
+    std::string text;
+    while (const auto first = co_await self.outbox.recv()) {
+        text = **first;
+        while (const auto next = self.outbox.try_recv()) text += **next;
+        co_await self.stream.send(text);
+    }
     self.outbox_sent.set();
 }
 
@@ -121,7 +126,9 @@ task<> read_lines(member& self, chat_room& room) {
         } else if (!text.empty()) {
             room.tell_others(self, fmt::format("<{}> {}", self.name, text));
         }
-        co_await yield();  // a flood of lines from one client leaves the others their turns
+        // At most one line from each client in a turn of the event loop, in which the others are written to. Otherwise
+        // whoever sends many lines at once would fill the queues of those who read as fast as they can.
+        co_await sleep_for(0s);
     }
 }
 

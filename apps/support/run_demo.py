@@ -93,7 +93,7 @@ def show():
         if server.poll() is None:
             server.kill()
             server.wait()
-    print(f"\nbackend: {backend} ({reason})")
+    print(f"\nbackend: {backend} ({reason.removeprefix(backend + ': ')})")
     print("The server was interrupted, and ended well. `apps/run --list` names the other demos.")
     return 0
 

@@ -136,8 +136,11 @@ class TcpEchoServer(StreamScenarios):
 
     def test_minimal_server_of_the_readme(self):
         # Its port is fixed. The lock keeps test runs at the same time apart; a stranger there is a reason to skip.
-        lock = self.enterContext(open(Path(tempfile.gettempdir()) / "sennit-port-21111.lock", "w"))
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with open(Path(tempfile.gettempdir()) / "sennit-port-21111.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.check_minimal_server()
+
+    def check_minimal_server(self):
         with Program("minimal_echo_server", environment={"SENNIT_BACKEND": self.backend}) as server:
             while server.process.poll() is None:
                 try:
@@ -250,8 +253,8 @@ class UdpEchoServer:
 
 class DatagramEcho(socketserver.BaseRequestHandler):
     def handle(self):
-        data, server = self.request
-        server.sendto(data, self.client_address)
+        data, connection = self.request
+        connection.sendto(data, self.client_address)
 
 
 @on_both_backends
@@ -334,7 +337,7 @@ class EchoClient:
 
     def test_datagrams(self):
         with socketserver.ThreadingUDPServer(("127.0.0.1", 0), DatagramEcho) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
             port = str(server.server_address[1])
             text = b"first\n\nthird, after an empty one\nwithout an end"
             status, output, errors = run("echo_client", "udp", "--port", port, "--backend", self.backend, stdin=text)

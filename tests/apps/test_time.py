@@ -77,9 +77,9 @@ class AnswerOneLine(socketserver.StreamRequestHandler):
 
 class AnswerDatagram(socketserver.BaseRequestHandler):
     def handle(self):
-        data, server = self.request
-        server.datagrams.append(data)
-        server.sendto(b"[then] " + data, self.client_address)
+        data, connection = self.request
+        self.server.datagrams.append(data)
+        connection.sendto(b"[then] " + data, self.client_address)
 
 
 class PythonServer:
@@ -93,7 +93,7 @@ class PythonServer:
         self.arguments = ("--port", str(self.server.server_address[1]))
 
     def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def __exit__(self, *_):

@@ -32,13 +32,21 @@ task<std::pair<memory_stream, memory_stream>> memory_pair() {
     co_return both;
 }
 
-TEST_P(ByteStream, TcpStreamKeepsThePromises) { testing::check_byte_stream(loop(), tcp_pair); }
+TEST_P(ByteStream, TcpStreamKeepsThePromises) {
+    testing::check_byte_stream(loop(), tcp_pair);
+}
 
-TEST_P(ByteStream, UnixStreamKeepsThePromises) { testing::check_byte_stream(loop(), unix_stream::pair); }
+TEST_P(ByteStream, UnixStreamKeepsThePromises) {
+    testing::check_byte_stream(loop(), unix_stream::pair);
+}
 
-TEST_P(ByteStream, MemoryStreamKeepsThePromises) { testing::check_byte_stream(loop(), memory_pair<65536>); }
+TEST_P(ByteStream, MemoryStreamKeepsThePromises) {
+    testing::check_byte_stream(loop(), memory_pair<65536>);
+}
 
-TEST_P(ByteStream, SmallMemoryStreamKeepsThePromises) { testing::check_byte_stream(loop(), memory_pair<61>); }
+TEST_P(ByteStream, SmallMemoryStreamKeepsThePromises) {
+    testing::check_byte_stream(loop(), memory_pair<61>);
+}
 
 SENNIT_ON_ALL_BACKENDS(ByteStream);
 

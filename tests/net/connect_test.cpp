@@ -117,6 +117,8 @@ class connect_gate final : public backend {
     void hold_until(std::size_t count) { together_ = count; }
     /// Called at each connect with the number of connects so far.
     std::function<void(std::size_t)> on_connect;
+    /// Called when completions have been delivered and no coroutine has gone on yet.
+    std::function<void()> after_wait;
 
     void submit(operation& what) noexcept override {
         if (!std::holds_alternative<connect_request>(what.what())) return io_->submit(what);
@@ -134,7 +136,10 @@ class connect_gate final : public backend {
 
     std::string_view name() const noexcept override { return io_->name(); }
     time_point now() noexcept override { return io_->now(); }
-    void wait(time_point deadline) override { io_->wait(deadline); }
+    void wait(time_point deadline) override {
+        io_->wait(deadline);
+        if (after_wait) after_wait();
+    }
     void wake() noexcept override { io_->wake(); }
     int poll_descriptor() const noexcept override { return io_->poll_descriptor(); }
     int open_socket(int domain, int type, int protocol) noexcept override {
@@ -181,6 +186,7 @@ class Connect : public testing::OnBackends {
 
     /// Descriptors that are open when the kernel has seen every close.
     static std::ptrdiff_t open_descriptors_after(event_loop& loop) {
+        while (loop.io().in_flight() != 0) loop.run_once(no_deadline);
         loop.run_once();
         return open_descriptors();
     }
@@ -309,6 +315,31 @@ TEST_P(Connect, CancellingGivesUpAllAttempts) {
     EXPECT_FALSE(connected);
     EXPECT_EQ(gated->describe(), "");
     EXPECT_EQ(open_descriptors_after(*gated), before);
+}
+
+TEST_P(Connect, AConnectionThatStandsWhenItIsCancelledIsGiven) {
+    connect_gate* gate;
+    const auto gated = gated_loop(gate);
+    bool connected = false;
+    const auto body = [&]() -> task<> {
+        auto listener = co_await tcp_listener::bind({"127.0.0.1", 0});
+        const std::vector candidates{listener.local_endpoint()};
+        std::size_t attempts = 0;
+        gate->on_connect = [&](std::size_t count) { attempts = count; };
+        co_await with_task_group([&](task_group& group) -> task<> {
+            gate->after_wait = [&] {
+                if (attempts == 1 && gate->in_flight() == 0) group.cancel();
+            };
+            group.spawn([&]() -> task<> {
+                const tcp_stream stream = co_await connect_any(candidates, one_by_one);
+                connected = stream.peer_endpoint() == candidates.front();
+            });
+            co_return;
+        });
+        gate->after_wait = nullptr;
+    };
+    gated->run(body());
+    EXPECT_TRUE(connected);
 }
 
 TEST_P(Connect, ATimeoutReachesTheAttempts) {

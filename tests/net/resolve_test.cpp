@@ -154,8 +154,7 @@ TEST_P(Resolve, NoAddressAtAllIsAnError) {
 }
 
 TEST_P(Resolve, WhatTheLookupThrowsIsThrown) {
-    const detail::lookup_function lookup = [](const std::string&, std::uint16_t,
-                                              ip_family) -> std::vector<endpoint> {
+    const detail::lookup_function lookup = [](const std::string&, std::uint16_t, ip_family) -> std::vector<endpoint> {
         throw std::system_error(EAI_AGAIN, resolver_category(), "resolve example.org");
     };
     const failure refused = loop().run(failure_of(detail::resolve_with(lookup, "example.org", 80, {})));

@@ -28,8 +28,8 @@ class BackendConnection : public BackendFixture {
     }
 
     recorded connecting(int fd, const void* address, std::size_t length) {
-        return recorded(*io, connect_request{fd, static_cast<const sockaddr*>(address),
-                                             static_cast<std::uint32_t>(length)});
+        return recorded(*io,
+                        connect_request{fd, static_cast<const sockaddr*>(address), static_cast<std::uint32_t>(length)});
     }
 
     /// Connects plain sockets until the backlog has no room left.
@@ -37,8 +37,7 @@ class BackendConnection : public BackendFixture {
         std::vector<raw_fd> clients;
         for (;;) {
             raw_fd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-            if (::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), length) < 0)
-                return clients;
+            if (::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), length) < 0) return clients;
             clients.push_back(std::move(client));
         }
     }

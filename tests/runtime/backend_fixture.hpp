@@ -259,9 +259,9 @@ inline std::string kind_name(const ::testing::TestParamInfo<backend_kind>& info)
     return info.param == backend_kind::epoll ? "epoll" : "io_uring";
 }
 
-#define SENNIT_ON_EACH_BACKEND(suite)                                                                \
-    INSTANTIATE_TEST_SUITE_P(                                                                        \
-        , suite, ::testing::Values(::sennit::backend_kind::epoll, ::sennit::backend_kind::io_uring), \
-        ::sennit::testing::kind_name)
+#define SENNIT_ON_EACH_BACKEND(suite)                                                                            \
+    INSTANTIATE_TEST_SUITE_P(, suite,                                                                            \
+                             ::testing::Values(::sennit::backend_kind::epoll, ::sennit::backend_kind::io_uring), \
+                             ::sennit::testing::kind_name)
 
 }  // namespace sennit::testing

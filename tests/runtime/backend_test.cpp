@@ -237,6 +237,30 @@ TEST_P(Backend, PeekLeavesTheDataReadable) {
     EXPECT_EQ(received(fd), "data");
 }
 
+TEST_P(Backend, RecvThatMustNotWaitSaysSo) {
+    const auto [fd, peer] = tcp_pair();
+    std::string buffer(64, '?');
+    iovec part{buffer.data(), buffer.size()};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    recorded plain(*io, recv_request{fd, buffer.data(), buffer.size(), MSG_DONTWAIT});
+    recorded vectored(*io, recvmsg_request{fd, &message, MSG_DONTWAIT});
+    EXPECT_EQ(result_of(plain), -EAGAIN);
+    EXPECT_EQ(result_of(vectored), -EAGAIN);
+    // The same when a recv that waits has been there before.
+    recorded waiting = recv(fd, buffer);
+    waiting.submit();
+    look();
+    write_all(peer, "data");
+    ASSERT_TRUE(wait_for(waiting));
+    EXPECT_EQ(waiting.result(), 4);
+    EXPECT_EQ(result_of(plain), -EAGAIN);
+    EXPECT_EQ(result_of(vectored), -EAGAIN);
+    write_all(peer, "more");
+    EXPECT_EQ(result_of(plain), 4);
+}
+
 TEST_P(Backend, ZeroSizeTransfersAreAllowed) {
     const auto [fd, peer] = connected_pair();
     recorded nothing = send(fd, "");

@@ -161,6 +161,11 @@ TEST_P(UringBackend, WakeSurvivesAnOverflow) {
         for (int i = 0; i < 10; ++i) look();
         io->wake();
         io->wait(no_deadline);
+        look();
+        int waits = 0;
+        const time_point deadline = io->now() + 1ms;
+        for (; io->now() < deadline; ++waits) io->wait(deadline);
+        EXPECT_LE(waits, 20) << "it does not sleep any more";
     }
 }
 
@@ -227,19 +232,28 @@ TEST_P(UringBackend, CancellationsMayOverfillTheQueueToo) {
 }
 
 TEST_P(UringBackend, OperationMayEndWhileItsCancellationIsStillQueued) {
-    make_tiny();
+    make(with_queues(GetParam(), 2, 64));
     const int counter = event_counter(), quiet = event_counter();
     for (int round = 0; round < 50; ++round) {
-        recorded target = polling(counter);
-        target.submit();
-        look();
+        recorded first = polling(counter), second = polling(counter);
         std::deque<recorded> others;
-        for (int i = 0; i < 6; ++i) others.emplace_back(polling(quiet)).submit();
-        target.cancel();
+        const auto cancel_other = [&](recorded& other) {
+            return [&](completion) {
+                for (int i = 0; i < 6; ++i) others.emplace_back(polling(quiet)).submit();
+                other.cancel();
+            };
+        };
+        first.then = cancel_other(second);
+        second.then = cancel_other(first);
+        first.submit();
+        second.submit();
+        look();
         ::eventfd_write(counter, 1);
-        ASSERT_TRUE(wait_for(target));
-        EXPECT_EQ(target.completions.size(), 1u);
-        EXPECT_TRUE(target.result() == POLLIN || target.result() == -ECANCELED) << target.result();
+        ASSERT_TRUE(wait_for(first) && wait_for(second));
+        for (const recorded* one : {&first, &second}) {
+            EXPECT_EQ(one->completions.size(), 1u);
+            EXPECT_TRUE(one->result() == POLLIN || one->result() == -ECANCELED) << one->result();
+        }
         for (recorded& one : others) one.cancel();
         ASSERT_TRUE(wait_for_all(others));
         eventfd_t drained;

@@ -201,6 +201,14 @@ inline raw_socket raw_connect(const net::endpoint& where) {
     return peer;
 }
 
+inline bool has_ipv6_loopback() {
+    const raw_socket probe(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in6 loopback{};
+    loopback.sin6_family = AF_INET6;
+    loopback.sin6_addr = in6addr_loopback;
+    return ::bind(probe.get(), reinterpret_cast<const sockaddr*>(&loopback), sizeof loopback) == 0;
+}
+
 /// A stream and its raw peer.
 inline task<std::pair<net::tcp_stream, raw_socket>> tcp_with_raw_peer() {
     auto listener = co_await net::tcp_listener::bind({"127.0.0.1", 0});

@@ -20,6 +20,7 @@ TIME_LIMIT = 900  # seconds for one suite; reached only by something that hangs
 
 # GoogleTest filters for the runs that would be too slow, or would see nothing, with everything.
 CROSSES_THREADS = "*Thread*:*Post*:*Blocking*:*Mailbox*:*Resolve*"
+ON_IO_URING = "*/io_uring*:UringBackend*"
 UNDER_VALGRIND = "*FramePool*:*TaskGroup*:*TimerWheel*:*Cancel*-*Model*:*Deep*:*Million*"
 
 SANITIZER_OPTIONS = {
@@ -53,8 +54,9 @@ def clang_build(compiler):
 class Suite:
     """One program. `build` is None for what needs no build; `targets` is what ninja has to make for it."""
 
-    def __init__(self, name, build, targets):
+    def __init__(self, name, build, targets, variables=None):
         self.name = name
+        self.variables = variables or {}
         self.build = build
         self.targets = targets
         stem = name.replace("/", "-")
@@ -75,7 +77,7 @@ class Suite:
         raise NotImplementedError
 
     def environment(self):
-        variables = {**os.environ, "SENNIT_ROOT": str(ROOT), **SANITIZER_OPTIONS}
+        variables = {**os.environ, "SENNIT_ROOT": str(ROOT), **SANITIZER_OPTIONS, **self.variables}
         if self.build is not None:
             variables["SENNIT_BUILD_DIR"] = str(self.build.path)
             variables["SENNIT_APPS_DIR"] = str(self.build.path / "apps")
@@ -135,8 +137,8 @@ def libraries(build):
 class GoogleTest(Suite):
     read = staticmethod(results.read_googletest)
 
-    def __init__(self, name, build, program, test_filter=None, wrapper=()):
-        super().__init__(name, build, [f"tests/{program}/{program}_tests"])
+    def __init__(self, name, build, program, test_filter=None, wrapper=(), variables=None):
+        super().__init__(name, build, [f"tests/{program}/{program}_tests"], variables)
         self.program = build.path / self.targets[0]
         self.filter = test_filter
         self.wrapper = list(wrapper)
@@ -235,6 +237,9 @@ def usual_suites():
 def full_suites(clang):
     """What --full adds. `clang` is the name of a clang that is new enough, or None."""
     suites = programs(BUILDS["tsan"], "tsan/", test_filter=CROSSES_THREADS, wrapper=fixed_addresses())
+    for rung in ("coop", "plain"):  # what older kernels have
+        how = {"test_filter": ON_IO_URING, "variables": {"SENNIT_IO_URING_RUNG": rung}}
+        suites += programs(BUILDS["test"], f"{rung}/", **how)
     suites += programs(BUILDS["no-uring"], "no-uring/")
     suites += python_tests("apps", "no-uring/", BUILDS["no-uring"])
     if clang:

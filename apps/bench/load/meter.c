@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <dirent.h>
-#include <string.h>
 
 #include "load.h"
 
@@ -14,46 +13,35 @@ void meter_prepare(const struct options* options) {
     meter.ends = meter.begins + (uint64_t)(options->seconds * 1e9);
 }
 
-/* What has been used of a CPU, and how long it was waited for one that others used; in ns. */
+/* The CPU time that was used, the time that was waited for a CPU, both in ns, and how often one was given. */
 struct usage {
-    uint64_t cpu, waited, preempted;
+    uint64_t cpu, waited, slices;
 };
 
-static bool read_file(const char* path, char* text, size_t size) {
+/* Adds the usage of a thread, as its file schedstat has it. One that has ended meanwhile adds nothing. */
+static void add_thread(const char* path, struct usage* usage) {
     FILE* const file = fopen(path, "re");
-    if (file == NULL) return false;
-    text[fread(text, 1, size - 1, file)] = '\0';
+    unsigned long long cpu, waited, slices;
+    if (file == NULL) return;
+    if (fscanf(file, "%llu %llu %llu", &cpu, &waited, &slices) == 3) {
+        usage->cpu += cpu;
+        usage->waited += waited;
+        usage->slices += slices;
+    }
     fclose(file);
-    return true;
-}
-
-/* Adds the usage of the thread in /proc/.../task/TID. One that has ended meanwhile adds nothing. */
-static void add_thread(const char* thread, struct usage* usage) {
-    char path[400], text[4096] = "";
-    unsigned long long cpu, waited;
-    snprintf(path, sizeof path, "%s/schedstat", thread);
-    if (!read_file(path, text, sizeof text) || sscanf(text, "%llu %llu", &cpu, &waited) != 2) return;
-    usage->cpu += cpu;
-    usage->waited += waited;
-    snprintf(path, sizeof path, "%s/status", thread);
-    if (!read_file(path, text, sizeof text)) return;
-    const char* const name = "nonvoluntary_ctxt_switches:";
-    const char* const found = strstr(text, name);
-    if (found != NULL) usage->preempted += strtoull(found + strlen(name), NULL, 10);
 }
 
 /* Over all threads: those that io_uring and language runtimes start are the server's as well. */
 static struct usage usage_of(const char* process) {
-    char path[320];
+    char path[512];
     struct usage usage = {0};
     snprintf(path, sizeof path, "/proc/%s/task", process);
     DIR* const tasks = opendir(path);
     if (tasks == NULL) fail("the server has ended");
     for (struct dirent* task; (task = readdir(tasks)) != NULL;) {
         if (!isdigit((unsigned char)task->d_name[0])) continue;
-        char thread[360];
-        snprintf(thread, sizeof thread, "/proc/%.40s/task/%.40s", process, task->d_name);
-        add_thread(thread, &usage);
+        snprintf(path, sizeof path, "/proc/%s/task/%s/schedstat", process, task->d_name);
+        add_thread(path, &usage);
     }
     closedir(tasks);
     return usage;
@@ -101,9 +89,9 @@ static uint64_t largest_at(unsigned index) {
 }
 
 static void print_usage(const char* who, const struct usage* from, const struct usage* to) {
-    printf("\"%s_cpu_ns\": %llu, \"%s_waited_ns\": %llu, \"%s_preempted\": %llu, ", who,
+    printf("\"%s_cpu_ns\": %llu, \"%s_waited_ns\": %llu, \"%s_slices\": %llu, ", who,
            (unsigned long long)(to->cpu - from->cpu), who, (unsigned long long)(to->waited - from->waited), who,
-           (unsigned long long)(to->preempted - from->preempted));
+           (unsigned long long)(to->slices - from->slices));
 }
 
 void meter_print(const struct options* options, const char* engine) {

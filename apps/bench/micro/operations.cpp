@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <sennit/channel.hpp>
 #include <sennit/detail/timer.hpp>
+#include <sennit/event.hpp>
 #include <sennit/event_loop.hpp>
 #include <sennit/frame_pool.hpp>
 #include <sennit/mutex.hpp>
@@ -167,11 +168,18 @@ class post_from_other_thread final : public on_loop {
     static constexpr std::size_t stop = static_cast<std::size_t>(-1);
 
     void run(std::size_t count) override {
-        arrived_ = 0;
+        missing_ = count;
+        all_arrived_.reset();
         ordered_.store(count);
         ordered_.notify_one();
-        while (arrived_ < count) loop_.run_once(no_deadline);
+        loop_.run(wait_for_all());
         while (ordered_.load() != 0) std::this_thread::yield();
+    }
+
+    task<> wait_for_all() { co_await all_arrived_.wait(); }
+
+    void arrive() {
+        if (--missing_ == 0) all_arrived_.set();
     }
 
     void post_as_ordered() {
@@ -179,13 +187,14 @@ class post_from_other_thread final : public on_loop {
             ordered_.wait(0);
             const std::size_t count = ordered_.load();
             if (count == stop) return;
-            for (std::size_t i = 0; i < count; ++i) loop_.post([this] { ++arrived_; });
+            for (std::size_t i = 0; i < count; ++i) loop_.post([this] { arrive(); });
             ordered_.store(0);
         }
     }
 
     std::atomic<std::size_t> ordered_ = 0;
-    std::size_t arrived_ = 0;
+    std::size_t missing_ = 0;
+    event all_arrived_;
     std::jthread thread_{[this] { post_as_ordered(); }};
 };
 

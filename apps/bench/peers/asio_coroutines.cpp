@@ -45,7 +45,8 @@ struct connected {
     stream server;
 };
 
-nothing pump(std::shared_ptr<connected> both, stream& from, stream& to) {
+// `both` keeps the streams until both directions have ended.
+nothing pump([[maybe_unused]] std::shared_ptr<connected> both, stream& from, stream& to) {
     const auto buffer = std::make_unique_for_overwrite<std::byte[]>(proxy_buffer_size);
     asio::error_code error;
     for (;;) {

@@ -1,32 +1,25 @@
-// The backend on epoll: it owns the operations between their submission and their completion. Its one hard
-// idea is to know, without a system call, that a call would block. Operations are tried first; what would
-// block is parked at its descriptor until epoll reports an edge. An edge comes only after a moment of "not
-// ready", so `readable` or `writable` is cleared only when the kernel has said so and epoll is watching: then
-// the edge cannot have gone by.
+// The backend on epoll: it owns the operations between their submission and their completion. Its one hard idea is
+// to know, without a system call, that a call would block. Operations are tried first; what would block is parked at
+// its descriptor until epoll reports an edge. An edge comes only after a moment of "not ready", so `readable` or
+// `writable` is cleared only when the kernel has said so and epoll is watching: then the edge cannot have gone by.
 //
 // The facts that shaped it:
-// - epoll(7), question 9: with EPOLLET one may wait again after EAGAIN, and on a stream already after a
-// transfer
-//   shorter than asked, which saves the call that would say EAGAIN. That holds for TCP only: a Unix socket
-//   also stops at a message with descriptors (unix(7)), and TCP itself stops at urgent data (tcp(7)), for
-//   which EPOLLPRI is watched. After EPOLLRDHUP no further edge may come: from then on every read is tried.
-// - EPOLLOUT is watched only while it is needed: a datagram or Unix socket gives an edge for every message
-// that
+// - epoll(7), question 9: with EPOLLET one may wait again after EAGAIN, and on a stream already after a transfer
+//   shorter than asked, which saves the call that would say EAGAIN. That holds for TCP only: a Unix socket also
+//   stops at a message with descriptors (unix(7)), and TCP itself stops at urgent data (tcp(7)), for which EPOLLPRI
+//   is watched. After EPOLLRDHUP no further edge may come: from then on every read is tried.
+// - EPOLLOUT is watched only while it is needed: a datagram or Unix socket gives an edge for every message that
 //   leaves its send buffer (sock_def_write_space), each of which would end a sleep for nothing.
-// - A descriptor that always has data at once, as in short connections, never gets registered: EPOLL_CTL_ADD
-// and DEL
+// - A descriptor that always has data at once, as in short connections, never gets registered: EPOLL_CTL_ADD and DEL
 //   cost more than four calls that say EAGAIN.
 // - accept4 that finds no connection costs ten times as much as poll(2) that says so: it makes a file first.
-// - connect(2): EINPROGRESS, then writable, then SO_ERROR. A Unix socket whose peer's backlog is full gives
-// EAGAIN
-//   and nothing will report when there is room: it is tried again, 1 ms later at first, 50 ms at most, driven
-//   by a timerfd so that a host loop which sleeps on the epoll descriptor sees it too.
-// - poll requests name descriptors that others opened and may close behind our back as soon as the request
-// has
+// - connect(2): EINPROGRESS, then writable, then SO_ERROR. A Unix socket whose peer's backlog is full gives EAGAIN
+//   and nothing will report when there is room: it is tried again, 1 ms later at first, 50 ms at most, driven by a
+//   timerfd so that a host loop which sleeps on the epoll descriptor sees it too.
+// - poll requests name descriptors that others opened and may close behind our back as soon as the request has
 //   ended. Their registration ends with the last request.
 // - EPOLL_CTL_ADD on a regular file: EPERM, and poll(2) finds it ready always.
-// - MSG_DONTWAIT rather than trust in O_NONBLOCK, which another process may change on a shared file
-// description.
+// - MSG_DONTWAIT rather than trust in O_NONBLOCK, which another process may change on a shared open file.
 
 #include "epoll_backend.hpp"
 
@@ -120,7 +113,8 @@ void epoll_backend::submit(operation& what) noexcept {
     detail::check_buffers(what.what());
     ++in_flight_;
     // By far the most frequent case in which the answer is known: the next recv after a short one.
-    if (const auto* recv = std::get_if<recv_request>(&what.what())) {
+    const auto* recv = std::get_if<recv_request>(&what.what());
+    if (recv != nullptr && (recv->flags & MSG_DONTWAIT) == 0) {
         epoll_descriptor* const descriptor = set_.find(recv->fd);
         if (descriptor != nullptr && !descriptor->readable) return descriptor->readers.push_back(what);
     }
@@ -275,8 +269,8 @@ struct epoll_backend::attempt {
             return io.deliver(what, static_cast<std::int32_t>(there));
         }
         if (reported == 0) {
-            if (const std::int32_t there = detail::poll_now(request.fd, wanted); there != 0)
-                return io.deliver(what, there);
+            const std::int32_t there = detail::poll_now(request.fd, wanted);
+            if (there != 0) return io.deliver(what, there);
         }
         io.park(what, request.fd, wanted | EPOLLET);
     }

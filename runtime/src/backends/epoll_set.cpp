@@ -1,16 +1,12 @@
-// The epoll instance and the table of descriptors. Its one hard idea: the table mirrors what the kernel
-// holds, and the kernel may know better, since descriptors are closed and their numbers used again. So every
-// registration has a generation that its events carry, and an answer of epoll_ctl that contradicts the table
-// corrects the table.
+// The epoll instance and the table of descriptors. Its one hard idea: the table mirrors what the kernel holds, and
+// the kernel may know better, since descriptors are closed and their numbers used again. So every registration has a
+// generation that its events carry, and an answer of epoll_ctl that contradicts the table corrects the table.
 //
-// - epoll_ctl(2): ENOENT for MOD when the file behind the number is another one now; EEXIST for ADD. ADD and
-// MOD
+// - epoll_ctl(2): ENOENT for MOD when the file behind the number is another one now; EEXIST for ADD. ADD and MOD
 //   report at the next wait what is ready at that moment, so registering late loses nothing.
-// - epoll(7), question 6: closing ends a registration only when the last duplicate of the descriptor is
-// closed;
+// - epoll(7), question 6: closing ends a registration only when the last duplicate of the descriptor is closed;
 //   until then its events keep coming.
-// - epoll_pwait2(2): nanoseconds, since Linux 5.11. Seccomp filters older than it answer EPERM instead of
-// ENOSYS.
+// - epoll_pwait2(2): nanoseconds, since Linux 5.11. Seccomp filters older than it answer EPERM instead of ENOSYS.
 
 #include "epoll_set.hpp"
 

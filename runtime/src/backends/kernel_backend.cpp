@@ -1,13 +1,9 @@
-// The half of a kernel backend that has nothing to do with completions. Its one hard idea: `wake` may
-// interrupt any code, on any thread, so it is a single write(2) to an eventfd and leaves errno as it found
-// it.
+// The half of a kernel backend that has nothing to do with completions. Its one hard idea: `wake` may interrupt any
+// code, on any thread, so it is a single write(2) to an eventfd and leaves errno as it found it.
 //
-// - signal-safety(7): write is async-signal-safe. eventfd(2): a write adds to the counter, so any number of
-// wakes
-//   before a wait amount to one; a non-blocking write fails only when the counter is full, when a wake is
-//   pending anyway.
-// - close(2), NOTES: on Linux the descriptor is released even when close fails with EINTR; a second try could
-// close
+// - signal-safety(7): write is async-signal-safe. eventfd(2): every write wakes those who poll the descriptor, also
+//   when the counter was not zero; so the counter is never read, and it would take 2^64 wakes to fill it.
+// - close(2), NOTES: on Linux the descriptor is released even when close fails with EINTR; a second try could close
 //   a descriptor that another thread has just been given.
 // - CLOCK_MONOTONIC is the clock by which epoll and io_uring measure their timeouts; it never jumps.
 

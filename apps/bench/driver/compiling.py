@@ -1,0 +1,77 @@
+"""What a user's build pays: the CPU time to compile the umbrella header and an echo server, and the size of the object."""
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from noise import median, uncertainty
+
+BENCH = Path(__file__).resolve().parents[1]
+ROOT = BENCH.parents[1]
+FLAGS = ["-std=c++20", "-O2", "-DNDEBUG", "-foptimize-sibling-calls", "-c"]
+INCLUDES = [f"-I{ROOT / module / 'include'}" for module in ("runtime", "net")]
+
+# What is compiled: a title, and a file or the text of one.
+UNITS = (
+    ("nothing", "int main() {}\n"),
+    ("<sennit/sennit.hpp>", "#include <sennit/sennit.hpp>\nint main() {}\n"),
+    ("<asio.hpp>", "#include <asio.hpp>\nint main() {}\n"),
+    ("echo server, sennit", BENCH / "compile" / "sennit_echo_server.cpp"),
+    ("echo server, Asio coroutines", BENCH / "compile" / "asio_echo_server.cpp"),
+)
+
+
+def measure(compiler, rounds, progress):
+    """Returns the results and why some are missing."""
+    results, skipped = {}, {}
+    with tempfile.TemporaryDirectory() as directory:
+        times = {title: [] for title, _ in UNITS}
+        for number in range(rounds):
+            for title, source in UNITS:
+                if title in skipped:
+                    continue
+                progress(f"compile: {title}, round {number + 1} of {rounds}")
+                output = Path(directory) / "unit.o"
+                seconds, complaint = compile_once(compiler, source, directory, output)
+                if seconds is None:
+                    skipped[f"compiling {title}"] = complaint
+                    continue
+                times[title].append(seconds)
+                results[title] = {"bytes": code_and_data(output)}
+    for title in results:
+        results[title]["seconds"] = median(times[title])
+        results[title]["seconds_uncertainty"] = uncertainty(times[title])
+    return results, skipped
+
+
+def compile_once(compiler, source, directory, output):
+    """CPU seconds, or None and what the compiler said."""
+    if isinstance(source, str):
+        path = Path(directory) / "unit.cpp"
+        path.write_text(source)
+    else:
+        path = source
+    before = os.times()
+    done = subprocess.run(
+        [*compiler.split(), *FLAGS, *INCLUDES, str(path), "-o", str(output)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    after = os.times()
+    if done.returncode != 0:
+        errors = [line for line in done.stdout.splitlines() if "error" in line]
+        return None, (errors or ["the compiler failed"])[0]
+    return after.children_user + after.children_system - before.children_user - before.children_system, None
+
+
+def code_and_data(path):
+    """Bytes of text and data, by size(1), or of the file where there is no size."""
+    try:
+        done = subprocess.run(["size", str(path)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True)
+        fields = done.stdout.splitlines()[1].split()
+        return int(fields[0]) + int(fields[1])
+    except (OSError, subprocess.CalledProcessError):
+        return path.stat().st_size

@@ -1,0 +1,75 @@
+"""The microbenchmarks: nanoseconds by Google Benchmark, and instructions by callgrind, which knows no noise."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+
+from noise import median, uncertainty
+
+COUNTS = (20_000, 40_000)  # their difference is free of starting and ending the program
+
+
+class Failed(Exception):
+    pass
+
+
+def measure(program, settings, rounds, progress):
+    """Returns the results and why some are missing."""
+    if not program.exists():
+        return {}, {"micro": "not built: libbenchmark-dev is not installed"}
+    results, skipped = {}, {}
+    counts_instructions = shutil.which("valgrind") is not None
+    if not counts_instructions:
+        skipped["instruction counts"] = "valgrind is not installed"
+    for line in run([str(program), "--list"]).splitlines():
+        name, threads = line.split()
+        one_thread = threads == "one-thread"
+        progress(f"micro: {name}")
+        # A second thread needs a core of its own, and there the time that counts is that of the clock.
+        cores = {settings.server_core} if one_thread else {settings.server_core, *settings.load_cores}
+        times = benchmark(program, name, cores, rounds, settings.seconds, "cpu_time" if one_thread else "real_time")
+        results[name] = {"ns": median(times), "ns_uncertainty": uncertainty(times)}
+        if one_thread and counts_instructions:
+            few, many = (instructions(program, name, count) for count in COUNTS)
+            results[name]["instructions"] = (many - few) / (COUNTS[1] - COUNTS[0])
+            results[name]["instructions_uncertainty"] = 0.001 * results[name]["instructions"]
+    return results, skipped
+
+
+def benchmark(program, name, cores, rounds, seconds, which):
+    output = run(
+        [
+            str(program),
+            f"--benchmark_filter=^{name}$",
+            f"--benchmark_repetitions={rounds}",
+            f"--benchmark_min_time={seconds / 4}",
+            "--benchmark_format=json",
+        ],
+        cores,
+    )
+    measured = json.loads(output)["benchmarks"]
+    return [entry[which] for entry in measured if entry["run_type"] == "iteration"]
+
+
+def instructions(program, name, count):
+    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", str(program), "--once", name, str(count)]
+    said = run(command, errors=subprocess.STDOUT)
+    if match := re.search(r"Collected *: *(\d+)", said):
+        return int(match[1])
+    raise Failed(f"callgrind counted nothing for {name}")
+
+
+def run(command, cores=None, errors=subprocess.DEVNULL):
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,
+    )
+    if done.returncode != 0:
+        raise Failed(f"{' '.join(command)} ended with status {done.returncode}")
+    return done.stdout

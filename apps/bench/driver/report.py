@@ -1,0 +1,167 @@
+"""The result as text: Markdown tables that also read well on a terminal."""
+
+import candidates
+from summary import changes, measured_workloads, rows
+
+
+def table(header, lines, left=1):
+    """A Markdown table with aligned columns; the first `left` of them to the left."""
+    cells = [header, *lines]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
+
+    def row(line):
+        parts = (
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths))
+        )
+        return "| " + " | ".join(parts) + " |"
+
+    rule = "|" + "|".join("-" * (width + 2) if column < left else "-" * (width + 1) + ":" for column, width in enumerate(widths)) + "|"
+    return "\n".join([row(header), rule, *map(row, lines)])
+
+
+def plain(number):
+    """Three significant digits."""
+    if number == 0:
+        return "0"
+    if abs(number) >= 100:
+        return f"{number:,.0f}"
+    return f"{number:.1f}" if abs(number) >= 10 else f"{number:.2f}"
+
+
+def with_noise(value):
+    if value is None:
+        return "-"
+    if value.uncertainty is None:
+        return plain(value.median)
+    return f"{plain(value.median)} ±{plain(value.uncertainty)}"
+
+
+def ratio(value):
+    if value is None:
+        return "-"
+    return f"{value.median:.2f}" + ("" if value.uncertainty is None else f" ±{value.uncertainty:.2f}")
+
+
+def percent(share):
+    return f"{100 * share:.0f} %"
+
+
+def workload_table(result, workload):
+    figure = workload.figure
+    timed = figure.key != "bytes_each"
+    header = ["candidate", f"{figure.title}, {figure.unit}", "to tuned io_uring", "to raw, same backend"]
+    if timed:
+        header += [f"{workload.message}s/s" if workload.message[-1].isalpha() and workload.size == 64 else "MB/s"]
+        header += ["p50, us", "p99, us", "p99.9, us", "server busy", "load busy"]
+    lines = []
+    for row in rows(result, workload):
+        title = candidates.named(row.candidate).title + (" *" if row.contaminated else "")
+        line = [title, with_noise(row.figure), ratio(row.to_limit), ratio(row.to_raw)]
+        if timed:
+            others = row.others
+            line.append(plain(others["rate"]) if workload.size == 64 else plain(others["bytes_per_second"] / 1e6))
+            line += [plain(others[key] / 1e3) if key in others else "-" for key in ("p50_ns", "p99_ns", "p999_ns")]
+            line += [percent(others["server_busy"]), percent(others["load_busy"])]
+        lines.append(line)
+    return table(header, lines)
+
+
+def remarks(result, workload):
+    """What is wrong with some samples of a workload, one line each."""
+    found = []
+    reasons = {}
+    for sample in result["samples"]:
+        if sample["workload"] == workload.name:
+            for reason in sample["contaminated"]:
+                reasons.setdefault(reason, set()).add(candidates.named(sample["candidate"]).title)
+    for reason, titles in reasons.items():
+        found.append(f"\\* {reason}, and would not stop: {', '.join(sorted(titles))}")
+    limited = [
+        candidates.named(row.candidate).title
+        for row in rows(result, workload)
+        if row.others.get("load_busy", 0) > 0.95 and row.others.get("server_busy", 1) < 0.9
+    ]
+    if limited:
+        found.append(f"the load generator was the limit of the rate (not of the CPU time): {', '.join(limited)}")
+    lost = {candidates.named(row.candidate).title: row.others["lost"] for row in rows(result, workload) if row.others.get("lost")}
+    found += [f"lost datagrams, median of a sample: {title} {count:.0f}" for title, count in lost.items()]
+    return found
+
+
+def conditions(result):
+    settings = result["settings"]
+    lines = [
+        f"- {result['date']}, sennit {result['commit']}, {result['compiler']}",
+        f"- Linux {result['kernel']}, {result['processor']}, {result['cores']} cores; server on core {settings['server_core']}, "
+        f"load on {', '.join(map(str, settings['load_cores']))}",
+        f"- medians of {settings['rounds']} interleaved rounds of {settings['seconds']} s after {settings['warmup']} s of warm-up; ± is the "
+        "notch of a box plot, about 95 % confidence; ratios are medians of ratios within a round",
+        f"- load generator: {result.get('engine', '-')}, {'sleeps when idle' if settings['sleep'] else 'never sleeps'}; "
+        "its own busy share is in the tables",
+    ]
+    for name, backend in result["backends"].items():
+        if name.startswith("sennit"):
+            lines.append(f"- {candidates.named(name).title}: {backend}")
+    lines += [f"- skipped: {what}: {reason}" for what, reason in result["skipped"].items()]
+    return "\n".join(lines)
+
+
+def micro_table(result):
+    lines = []
+    for name, values in result["micro"].items():
+        noise = values.get("ns_uncertainty")
+        instructions = values.get("instructions")
+        lines.append(
+            [
+                name.replace("_", " "),
+                plain(values["ns"]) + ("" if noise is None else f" ±{plain(noise)}"),
+                "-" if instructions is None else f"{instructions:.1f}",
+            ]
+        )
+    return table(["operation", "ns", "instructions"], lines)
+
+
+def compile_table(result):
+    lines = [
+        [name, f"{values['seconds']:.2f}" + ("" if values["seconds_uncertainty"] is None else f" ±{values['seconds_uncertainty']:.2f}"), f"{values['bytes']:,}"]
+        for name, values in result["compile"].items()
+    ]
+    return table(["what", "compile time, CPU s", "object, text + data, B"], lines)
+
+
+def whole(result):
+    parts = ["# sennit benchmarks", conditions(result)]
+    for workload in measured_workloads(result):
+        parts += [f"## {workload.title}", workload_table(result, workload)]
+        parts += remarks(result, workload)
+    if result.get("micro"):
+        parts += ["## Microbenchmarks of sennit", micro_table(result)]
+    if result.get("compile"):
+        parts += ["## Compile time and object size", compile_table(result)]
+    return "\n\n".join(parts) + "\n"
+
+
+def comparison(old, new):
+    lines = []
+    for change in changes(old, new):
+        noise = "" if change.uncertainty is None else f" ±{100 * change.uncertainty:.1f}"
+        lines.append(
+            [
+                change.group,
+                change.name,
+                change.verdict(),
+                f"{plain(change.old)} {change.unit}",
+                f"{plain(change.new)} {change.unit}",
+                f"{100 * (change.ratio - 1):+.1f}{noise} %",
+            ]
+        )
+    parts = [f"## What changed from {old['commit']} ({old['date']}) to {new['commit']}"]
+    for key in ("kernel", "processor", "compiler"):
+        if old[key] != new[key]:
+            parts.append(f"The {key} is another: {old[key]} before, {new[key]} now.")
+    parts.append(
+        "Changes are those of the ratio to the tuned io_uring peer where both have it: what slows the whole machine cancels out."
+    )
+    parts.append(table(["workload", "what", "verdict", "before", "now", "change"], lines, left=3) if lines else "Nothing in common.")
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,58 @@
+"""What the candidates are measured with, and the figure of each workload that is compared: the lower the better."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    key: str  # in a sample's values
+    title: str
+    unit: str
+    scale: float  # from what a sample holds to the unit
+
+
+CPU = Figure("cpu_ns", "server CPU a message", "us", 1e-3)
+LATENCY = Figure("p50_ns", "median latency", "us", 1e-3)
+MEMORY = Figure("bytes_each", "resident a connection", "kB", 1e-3)
+
+
+@dataclass(frozen=True)
+class Workload:
+    name: str
+    title: str
+    mode: str  # of the peer
+    load: tuple  # the command line of the load generator
+    connections: int
+    figure: Figure = CPU
+    size: int = 64
+    message: str = "message"
+
+
+def echo(name, title, connections, size=64, depth=1):
+    return Workload(name, title, "tcp", ("tcp", "--depth", str(depth)), connections, size=size)
+
+
+WORKLOADS = (
+    echo("echo-1", "TCP echo, 1 x 64 B", 1),
+    echo("echo-64", "TCP echo, 64 x 64 B", 64),
+    echo("echo-1000", "TCP echo, 1000 x 64 B", 1000),
+    echo("echo-16k", "TCP echo, 64 x 16 KiB", 64, size=16384),
+    echo("echo-deep", "TCP echo, 64 x 64 B, 16 in flight on each", 64, depth=16),
+    Workload("churn", "connect, one echo, close; 64 at a time", "tcp", ("churn",), 64, message="connection"),
+    Workload("udp", "UDP echo, 64 sockets x 64 B", "udp", ("udp",), 64),
+    Workload("idle", "10,000 idle connections", "tcp", ("idle",), 10000, figure=MEMORY),
+    Workload("proxy", "TCP proxy, 16 connections, one way", "proxy", ("proxy",), 16, size=16384, message="16 KiB"),
+    Workload(
+        "first-byte",
+        "from connect to the first byte, one at a time",
+        "tcp",
+        ("churn",),
+        1,
+        figure=LATENCY,
+        message="connection",
+    ),
+)
+
+
+def named(name):
+    return next(workload for workload in WORKLOADS if workload.name == name)
