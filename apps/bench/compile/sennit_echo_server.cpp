@@ -14,4 +14,6 @@ task<> serve() {
     co_await net::serve(listener, echo);
 }
 
-int main() { return run(serve()); }
+int main() {
+    return run(serve());
+}

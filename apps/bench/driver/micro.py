@@ -34,6 +34,7 @@ def measure(program, settings, rounds, progress):
         if one_thread and counts_instructions:
             few, many = (instructions(program, name, count) for count in COUNTS)
             results[name]["instructions"] = (many - few) / (COUNTS[1] - COUNTS[0])
+            # Where the heap puts things is all that differs between two runs.
             results[name]["instructions_uncertainty"] = 0.001 * results[name]["instructions"]
     return results, skipped
 

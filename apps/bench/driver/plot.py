@@ -9,7 +9,7 @@ from summary import measured_workloads, rows
 PANEL_WIDTH, LABEL_WIDTH, BAR_HEIGHT, GAP, MARGIN, TITLE = 560, 190, 16, 4, 24, 44
 VALUE_WIDTH = 110
 COLUMNS = 2
-CUT = 4.0  # bars longer than so many times the limit are cut, or the others could not be told apart
+CUT = 2.5  # bars longer than so many times the limit are cut, or the others could not be told apart
 COLOURS = {"raw": "#8a8f98", "sennit": "#c2410c", "other": "#4f7cac"}
 
 
@@ -44,23 +44,24 @@ def panel(workload, found, left, top):
     if not limit:
         limit = min((row.figure.median for row in found if row.figure.median > 0), default=1)
     room = PANEL_WIDTH - LABEL_WIDTH - VALUE_WIDTH - MARGIN
-    longest = min(CUT, max(row.figure.median / limit for row in found))
+    cut = CUT if workload.figure.key != "bytes_each" else float("inf")
+    longest = min(cut, max(row.figure.median / limit for row in found))
     scale = room / max(longest, 1)
     start = left + LABEL_WIDTH
     shapes = [
         text(left, top + 14, workload.title, 14, weight="bold"),
-        text(left, top + 30, f"{workload.figure.title}, {workload.figure.unit}; lower is better", 10, colour="#59636e"),
+        text(left, top + 30, f"{workload.figure_title()}, {workload.figure.unit}; lower is better", 10, colour="#59636e"),
     ]
     for index, row in enumerate(found):
         y = top + TITLE + index * (BAR_HEIGHT + GAP)
         middle = y + BAR_HEIGHT / 2
         relative = row.figure.median / limit
-        width = max(1, min(relative, CUT) * scale)
+        width = max(1, min(relative, cut) * scale)
         candidate = candidates.named(row.candidate)
         shapes.append(text(start - 6, middle + 4, candidate.title, anchor="end"))
         shapes.append(rectangle(start, y, width, BAR_HEIGHT, COLOURS[kind(row.candidate)]))
         end = start + width
-        if relative > CUT:
+        if relative > cut:
             shapes += [line(end - 10 + shift, y + BAR_HEIGHT, end - 4 + shift, y, "#ffffff") for shift in (0, 4)]
         elif row.figure.uncertainty:
             reach = row.figure.uncertainty / limit * scale

@@ -50,9 +50,10 @@ def percent(share):
 def workload_table(result, workload):
     figure = workload.figure
     timed = figure.key != "bytes_each"
-    header = ["candidate", f"{figure.title}, {figure.unit}", "to tuned io_uring", "to raw, same backend"]
+    small = workload.size <= 1024
+    header = ["candidate", f"{workload.figure_title()}, {figure.unit}", "to tuned io_uring", "to raw, same backend"]
     if timed:
-        header += [f"{workload.message}s/s" if workload.message[-1].isalpha() and workload.size == 64 else "MB/s"]
+        header.append(f"{workload.message}s/s" if small else "MB/s")
         header += ["p50, us", "p99, us", "p99.9, us", "server busy", "load busy"]
     lines = []
     for row in rows(result, workload):
@@ -60,7 +61,7 @@ def workload_table(result, workload):
         line = [title, with_noise(row.figure), ratio(row.to_limit), ratio(row.to_raw)]
         if timed:
             others = row.others
-            line.append(plain(others["rate"]) if workload.size == 64 else plain(others["bytes_per_second"] / 1e6))
+            line.append(plain(others["rate"]) if small else plain(others["bytes_per_second"] / 1e6))
             line += [plain(others[key] / 1e3) if key in others else "-" for key in ("p50_ns", "p99_ns", "p999_ns")]
             line += [percent(others["server_busy"]), percent(others["load_busy"])]
         lines.append(line)
@@ -70,21 +71,23 @@ def workload_table(result, workload):
 def remarks(result, workload):
     """What is wrong with some samples of a workload, one line each."""
     found = []
+    measured = rows(result, workload)
     reasons = {}
     for sample in result["samples"]:
         if sample["workload"] == workload.name:
             for reason in sample["contaminated"]:
                 reasons.setdefault(reason, set()).add(candidates.named(sample["candidate"]).title)
     for reason, titles in reasons.items():
-        found.append(f"\\* {reason}, and would not stop: {', '.join(sorted(titles))}")
+        who = "all" if len(titles) == len(measured) else ", ".join(sorted(titles))
+        found.append(f"\\* contaminated, in all attempts at a sample: {reason} ({who})")
     limited = [
         candidates.named(row.candidate).title
-        for row in rows(result, workload)
+        for row in measured
         if row.others.get("load_busy", 0) > 0.95 and row.others.get("server_busy", 1) < 0.9
     ]
     if limited:
         found.append(f"the load generator was the limit of the rate (not of the CPU time): {', '.join(limited)}")
-    lost = {candidates.named(row.candidate).title: row.others["lost"] for row in rows(result, workload) if row.others.get("lost")}
+    lost = {candidates.named(row.candidate).title: row.others["lost"] for row in measured if row.others.get("lost")}
     found += [f"lost datagrams, median of a sample: {title} {count:.0f}" for title, count in lost.items()]
     return found
 

@@ -11,7 +11,7 @@ class Figure:
     scale: float  # from what a sample holds to the unit
 
 
-CPU = Figure("cpu_ns", "server CPU a message", "us", 1e-3)
+CPU = Figure("cpu_ns", "server CPU a {message}", "us", 1e-3)
 LATENCY = Figure("p50_ns", "median latency", "us", 1e-3)
 MEMORY = Figure("bytes_each", "resident a connection", "kB", 1e-3)
 
@@ -26,6 +26,9 @@ class Workload:
     figure: Figure = CPU
     size: int = 64
     message: str = "message"
+
+    def figure_title(self):
+        return self.figure.title.format(message=self.message)
 
 
 def echo(name, title, connections, size=64, depth=1):

@@ -66,9 +66,5 @@ static unsigned poll_epoll(struct engine* engine, received_function* received) {
     return count < 0 ? 0 : (unsigned)count;
 }
 
-struct engine epoll_engine = {.name = "epoll",
-                              .open = open_epoll,
-                              .add = add,
-                              .send = send_all,
-                              .remove = remove_socket,
-                              .poll = poll_epoll};
+struct engine epoll_engine = {
+    .name = "epoll", .open = open_epoll, .add = add, .send = send_all, .remove = remove_socket, .poll = poll_epoll};

@@ -1,5 +1,5 @@
-/* The engine of choice: all sends and receives of a batch go to the kernel in one system call, and with nothing to do it
- * watches two words of shared memory instead of making any. A send that succeeds has no completion. */
+/* The engine of choice: all sends and receives of a batch go to the kernel in one system call, and with nothing to do
+ * it watches two words of shared memory instead of making any. A send that succeeds has no completion. */
 
 #include <errno.h>
 #include <liburing.h>
@@ -119,9 +119,5 @@ static unsigned poll_uring(struct engine* engine, received_function* received) {
     return count;
 }
 
-struct engine uring_engine = {.name = "io_uring",
-                              .open = open_uring,
-                              .add = add,
-                              .send = send_all,
-                              .remove = remove_socket,
-                              .poll = poll_uring};
+struct engine uring_engine = {
+    .name = "io_uring", .open = open_uring, .add = add, .send = send_all, .remove = remove_socket, .poll = poll_uring};

@@ -14,14 +14,14 @@ struct options {
     enum mode mode;
     uint16_t port;
     unsigned connections;
-    unsigned size;    /* bytes of a message */
-    unsigned depth;   /* messages in flight on one connection */
-    double warmup;    /* seconds that are not measured */
-    double seconds;   /* seconds that are */
-    int server_pid;   /* whose CPU time is read, 0: nobody's */
-    bool spin;        /* never sleep: the server does not pay for waking this program */
+    unsigned size;      /* bytes of a message */
+    unsigned depth;     /* messages in flight on one connection */
+    double warmup;      /* seconds that are not measured */
+    double seconds;     /* seconds that are */
+    int server_pid;     /* whose CPU time is read, 0: nobody's */
+    bool spin;          /* never sleep: the server does not pay for waking this program */
     const char* engine; /* "io_uring", "epoll", or "auto": the first that works */
-    unsigned source;  /* where this process begins in the list of source addresses */
+    unsigned source;    /* where this process begins in the list of source addresses */
 };
 
 static inline uint64_t now_ns(void) {
@@ -49,8 +49,8 @@ _Noreturn void fail_with(const char* what, int error);
 enum { histogram_steps = 32, histogram_size = histogram_steps * 60 };
 
 struct meter {
-    uint64_t begins, ends;       /* ns; the measured time */
-    uint64_t started, stopped;   /* when it was noticed that these had passed */
+    uint64_t begins, ends;     /* ns; the measured time */
+    uint64_t started, stopped; /* when it was noticed that these had passed */
     bool running, done;
     uint64_t messages, bytes, lost, idle_ns;
     uint32_t histogram[histogram_size];
@@ -90,8 +90,8 @@ void pattern_check(unsigned index, uint64_t at, const unsigned char* data, size_
 
 /* ---- sockets ---- */
 
-/* A connected socket, TCP without Nagle's algorithm. TCP connections take turns among source addresses in 127/8, so that
- * ports in TIME_WAIT never run out. */
+/* A connected socket, TCP without Nagle's algorithm. TCP connections take turns among source addresses in 127/8, so
+ * that ports in TIME_WAIT never run out. */
 int connect_tcp(const struct options* options);
 int connect_udp(const struct options* options);
 
@@ -102,7 +102,7 @@ typedef void received_function(unsigned index, const unsigned char* data, int le
 
 struct engine {
     const char* name;
-    uint64_t now;  /* the time of the batch that is being handled */
+    uint64_t now; /* the time of the batch that is being handled */
     /* 0, or an errno value when this engine cannot be had. */
     int (*open)(struct engine* engine, const struct options* options);
     /* Takes a connected socket and starts to receive. */

@@ -1,6 +1,6 @@
 /* The load generator: makes a closed loop of messages, checks what comes back and prints, as one line of JSON, what
- * happened in the measured time. Its one hard idea: it must be cheaper than any server, or it would measure itself; so it
- * does no more than the fastest server does, never sleeps, and says how much of its time it had to spare. */
+ * happened in the measured time. Its one hard idea: it must be cheaper than any server, or it would measure itself; so
+ * it does no more than the fastest server does, never sleeps, and says how much of its time it had to spare. */
 
 #include <errno.h>
 #include <getopt.h>
@@ -46,13 +46,17 @@ static enum mode mode_named(const char* name) {
 static struct options read_options(int argc, char** argv) {
     struct options options = {
         .connections = 1, .size = 64, .depth = 1, .warmup = 0.2, .seconds = 1, .spin = true, .engine = "auto"};
-    static const struct option table[] = {
-        {"port", required_argument, NULL, 'p'},    {"connections", required_argument, NULL, 'c'},
-        {"size", required_argument, NULL, 's'},    {"depth", required_argument, NULL, 'd'},
-        {"warmup", required_argument, NULL, 'w'},  {"seconds", required_argument, NULL, 't'},
-        {"engine", required_argument, NULL, 'e'},  {"server-pid", required_argument, NULL, 'P'},
-        {"source", required_argument, NULL, 'S'},  {"sleep", no_argument, NULL, 'z'},
-        {NULL, 0, NULL, 0}};
+    static const struct option table[] = {{"port", required_argument, NULL, 'p'},
+                                          {"connections", required_argument, NULL, 'c'},
+                                          {"size", required_argument, NULL, 's'},
+                                          {"depth", required_argument, NULL, 'd'},
+                                          {"warmup", required_argument, NULL, 'w'},
+                                          {"seconds", required_argument, NULL, 't'},
+                                          {"engine", required_argument, NULL, 'e'},
+                                          {"server-pid", required_argument, NULL, 'P'},
+                                          {"source", required_argument, NULL, 'S'},
+                                          {"sleep", no_argument, NULL, 'z'},
+                                          {NULL, 0, NULL, 0}};
     options.mode = mode_named(argc > 1 ? argv[1] : NULL);
     for (int choice; (choice = getopt_long(argc - 1, argv + 1, "", table, NULL)) != -1;) {
         switch (choice) {

@@ -1,6 +1,6 @@
 /* Throughput through a proxy: this program is the clients, which send as much as they can, and the server behind the
- * proxy, which takes it all and checks samples. Prints `listening PORT`, reads the proxy's `PORT PID` from its input, and
- * begins. What it discards it never copies, so that it is cheaper than the proxy. */
+ * proxy, which takes it all and checks samples. Prints `listening PORT`, reads the proxy's `PORT PID` from its input,
+ * and begins. What it discards it never copies, so that it is cheaper than the proxy. */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,13 +11,13 @@
 
 #include "load.h"
 
-enum { batch = 64, sample_every = 64 };
+enum { batch = 64, sample_every = 64, chunk = 128 * 1024 };
 
 struct flow {
     int fd;
     bool sends;
     bool begun;
-    unsigned phase;  /* where in the pattern the stream began */
+    unsigned phase; /* where in the pattern the stream began */
     uint64_t moved, calls;
 };
 
@@ -41,9 +41,9 @@ static void watch(int set, struct flow* flow, uint32_t events) {
     if (epoll_ctl(set, EPOLL_CTL_ADD, flow->fd, &interest) != 0) fail_with("epoll_ctl", errno);
 }
 
-static void push(struct flow* flow, unsigned size) {
-    const ssize_t sent =
-        send(flow->fd, pattern + (flow->phase + flow->moved) % pattern_period, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+static void push(struct flow* flow) {
+    const unsigned char* const next = pattern + (flow->phase + flow->moved) % pattern_period;
+    const ssize_t sent = send(flow->fd, next, chunk, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) fail_with("send", errno);
     if (sent > 0) flow->moved += (uint64_t)sent;
 }
@@ -111,7 +111,7 @@ void run_proxy(const struct options* given) {
                 if (++accepted > options.connections) fail("the proxy makes more connections than it was asked for");
                 watch(set, sink, EPOLLIN);
             } else if (flow->sends) {
-                push(flow, options.size);
+                push(flow);
             } else {
                 drain(flow, &pending, options.size);
             }

@@ -45,8 +45,8 @@ int connect_tcp(const struct options* options) {
     /* The port is chosen by connect(), among those that are free for this pair of addresses. */
     setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
     const unsigned host = (options->source + turn++ % 200) % 60000;
-    const struct sockaddr_in source = {
-        .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f010001u + (host / 250 << 8) + host % 250)};
+    const struct sockaddr_in source = {.sin_family = AF_INET,
+                                       .sin_addr.s_addr = htonl(0x7f010001u + (host / 250 << 8) + host % 250)};
     if (bind(fd, (const struct sockaddr*)&source, sizeof source) != 0) fail_with("bind", errno);
     connect_to(fd, options->port);
     return fd;

@@ -1,14 +1,14 @@
-/* TCP: echo, as a closed loop with `depth` messages in flight on each connection, and churn, where a connection lives for
- * one message. */
+/* TCP: echo, as a closed loop with `depth` messages in flight on each connection, and churn, where a connection lives
+ * for one message. */
 
 #include <string.h>
 
 #include "load.h"
 
 struct connection {
-    uint64_t sent, received;  /* bytes of the stream */
-    uint64_t first_message;   /* number of the oldest message that is not back */
-    uint64_t* started;        /* when each of the last `depth` messages was sent */
+    uint64_t sent, received; /* bytes of the stream */
+    uint64_t first_message;  /* number of the oldest message that is not back */
+    uint64_t* started;       /* when each of the last `depth` messages was sent */
 };
 
 static const struct options* settings;

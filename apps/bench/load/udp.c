@@ -1,5 +1,5 @@
-/* UDP echo: one datagram in flight on each socket. One that is not back in time counts as lost, and another follows; the
- * number in its first bytes tells a late answer from the right one. */
+/* UDP echo: one datagram in flight on each socket. One that is not back in time counts as lost, and another follows;
+ * the number in its first bytes tells a late answer from the right one. */
 
 #include <errno.h>
 #include <string.h>
@@ -35,8 +35,9 @@ static void received(unsigned index, const unsigned char* data, int length) {
     if (memcmp(data, exchange->datagram, settings->size) != 0) {
         uint64_t number;
         memcpy(&number, data, sizeof number);
-        if (number >= exchange->number || number % settings->connections != index) fail("the server answered with other bytes");
-        return;  /* late: it has been counted as lost */
+        if (number >= exchange->number || number % settings->connections != index)
+            fail("the server answered with other bytes");
+        return; /* late: it has been counted as lost */
     }
     meter_message(io->now - exchange->started, settings->size);
     send_next(index);

@@ -1,5 +1,6 @@
-// The microbenchmarks. Without a word of its own this is Google Benchmark; `micro_bench --once NAME COUNT` does an operation so
-// many times and ends, for a run under callgrind: the difference of two counts is free of everything but the operation.
+// The microbenchmarks. Without a word of its own this is Google Benchmark; `micro_bench --once NAME COUNT` does an
+// operation so many times and ends, for a run under callgrind: the difference of two counts is free of everything but
+// the operation.
 
 #include <benchmark/benchmark.h>
 

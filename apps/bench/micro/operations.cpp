@@ -1,5 +1,5 @@
-// What the scheduler does between two system calls, each as a loop inside one task. Its one hard idea: a loop is measured in
-// batches of thousands, so that starting it costs nothing that would be seen.
+// What the scheduler does between two system calls, each as a loop inside one task. Its one hard idea: a loop is
+// measured in batches of thousands, so that starting it costs nothing that would be seen.
 
 #include <atomic>
 #include <chrono>
@@ -31,15 +31,19 @@ void use(T&& value) {
     asm volatile("" : : "g"(&value) : "memory");
 }
 
-/// Runs on a loop of its own. epoll, because valgrind knows its system calls; none of these operations makes one, but for
-/// the empty iteration.
+/// Runs on a loop of its own. epoll, because valgrind knows its system calls; none of these operations makes one, but
+/// for the empty iteration.
 class on_loop : public operation {
   protected:
     event_loop loop_{event_loop_options{backend_kind::epoll}};
 };
 
-task<int> give(int value) { co_return value; }
-task<> finish() { co_return; }
+task<int> give(int value) {
+    co_return value;
+}
+task<> finish() {
+    co_return;
+}
 
 class await_ready_task final : public on_loop {
     void run(std::size_t count) override { loop_.run(await(count)); }
@@ -235,6 +239,8 @@ constexpr entry all[] = {
 
 }  // namespace
 
-std::span<const entry> operations() { return all; }
+std::span<const entry> operations() {
+    return all;
+}
 
 }  // namespace micro

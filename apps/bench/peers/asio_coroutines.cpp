@@ -1,5 +1,5 @@
-// Echo and proxy with Asio's coroutines; built once on epoll and once on io_uring. Errors come as codes, not as exceptions,
-// and the executor is the concrete one: the faster of the usual ways of writing it.
+// Echo and proxy with Asio's coroutines; built once on epoll and once on io_uring. Errors come as codes, not as
+// exceptions, and the executor is the concrete one: the faster of the usual ways of writing it.
 
 #include <asio.hpp>
 #include <cstddef>
@@ -27,7 +27,8 @@ nothing echo(stream peer) {
         const std::size_t length = co_await peer.async_read_some(asio::buffer(buffer.get(), echo_buffer_size),
                                                                  asio::redirect_error(use_awaitable, error));
         if (error) co_return;
-        co_await asio::async_write(peer, asio::buffer(buffer.get(), length), asio::redirect_error(use_awaitable, error));
+        co_await asio::async_write(peer, asio::buffer(buffer.get(), length),
+                                   asio::redirect_error(use_awaitable, error));
         if (error) co_return;
     }
 }
@@ -74,8 +75,8 @@ nothing serve_udp(datagram_socket& socket) {
     const auto buffer = std::make_unique_for_overwrite<std::byte[]>(echo_buffer_size);
     udp::endpoint client;
     for (;;) {
-        const std::size_t length = co_await socket.async_receive_from(asio::buffer(buffer.get(), echo_buffer_size),
-                                                                      client, use_awaitable);
+        const std::size_t length =
+            co_await socket.async_receive_from(asio::buffer(buffer.get(), echo_buffer_size), client, use_awaitable);
         co_await socket.async_send_to(asio::buffer(buffer.get(), length), client, use_awaitable);
     }
 }
@@ -106,7 +107,8 @@ int main(int argc, char** argv) try {
         listener.set_option(tcp::no_delay(true));  // accepted sockets inherit it
         announce(listener.local_endpoint().port(), backend);
         if (options.mode == "proxy") {
-            asio::co_spawn(context.get_executor(), serve_proxy(listener, tcp::endpoint(here, options.upstream)), rethrow);
+            asio::co_spawn(context.get_executor(), serve_proxy(listener, tcp::endpoint(here, options.upstream)),
+                           rethrow);
         } else {
             asio::co_spawn(context.get_executor(), serve_tcp(listener), rethrow);
         }

@@ -1,6 +1,6 @@
-/* The limit on epoll: edge-triggered, so that nothing is looked at twice, one recv() and one send() for a message, and for
- * UDP recvmmsg() and sendmmsg(). Its one hard idea: after a short read there is nothing left, and the next byte makes a new
- * edge; only the end of the stream that came along with the last bytes needs another look. */
+/* The limit on epoll: edge-triggered, so that nothing is looked at twice, one recv() and one send() for a message, and
+ * for UDP recvmmsg() and sendmmsg(). Its one hard idea: after a short read there is nothing left, and the next byte
+ * makes a new edge; only the end of the stream that came along with the last bytes needs another look. */
 
 #define _GNU_SOURCE
 #include <sys/epoll.h>
@@ -13,7 +13,7 @@ enum { batch = 256, datagrams = 64, longest_datagram = 2048 };
 /* One direction: what comes from one socket and goes to another, or back. */
 struct flow {
     int from, to;
-    unsigned begin, end;  /* what the kernel would not take yet */
+    unsigned begin, end; /* what the kernel would not take yet */
     unsigned size;
     bool over;
     unsigned char* buffer;
@@ -21,9 +21,9 @@ struct flow {
 
 struct connection {
     int fd;
-    uint32_t seen;            /* EPOLLRDHUP and the like stay seen */
-    struct connection* peer;  /* in a proxy: the other side; otherwise this one */
-    struct flow flow;         /* from `fd` to the peer's */
+    uint32_t seen;           /* EPOLLRDHUP and the like stay seen */
+    struct connection* peer; /* in a proxy: the other side; otherwise this one */
+    struct flow flow;        /* from `fd` to the peer's */
     bool closed;
 };
 
@@ -81,7 +81,7 @@ static bool pump(struct connection* connection) {
     struct flow* const flow = &connection->flow;
     while (!flow->over) {
         if (!flush(flow)) return false;
-        if (flow->end != 0) return true;  /* the next EPOLLOUT comes back here */
+        if (flow->end != 0) return true; /* the next EPOLLOUT comes back here */
         const ssize_t length = recv(flow->from, flow->buffer, flow->size, 0);
         if (length < 0) return errno == EAGAIN || errno == EINTR;
         if (length == 0) {
@@ -101,11 +101,14 @@ static void on_ready(struct connection* connection, uint32_t events) {
     if (connection->closed) return;
     connection->seen |= events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
     /* Room to send is news for the flow that comes from the other side. */
-    const bool waits_for_room = (events & EPOLLOUT) != 0 && connection->peer != connection && connection->peer->flow.end != 0;
+    const bool waits_for_room =
+        (events & EPOLLOUT) != 0 && connection->peer != connection && connection->peer->flow.end != 0;
     if (!pump(connection) || (waits_for_room && !pump(connection->peer))) drop(connection);
 }
 
-static void accept_echo(int fd) { watch(make_connection(fd, echo_buffer)); }
+static void accept_echo(int fd) {
+    watch(make_connection(fd, echo_buffer));
+}
 
 static uint16_t upstream_port;
 
@@ -177,7 +180,7 @@ static _Noreturn void serve_udp(uint16_t port) {
         for (int i = 0; i < used; ++i) parts[i].iov_len = headers[i].msg_len;
         for (int sent = 0; sent < used;) {
             const int count = sendmmsg(fd, headers + sent, (unsigned)(used - sent), MSG_NOSIGNAL);
-            if (count <= 0) break;  /* a full buffer loses datagrams, as the network does */
+            if (count <= 0) break; /* a full buffer loses datagrams, as the network does */
             sent += count;
         }
     }

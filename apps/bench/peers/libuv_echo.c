@@ -149,7 +149,8 @@ int main(int argc, char** argv) {
         const int fd = listen_tcp(peer.port, SOCK_NONBLOCK);
         check(uv_tcp_init(&loop, &listener), "uv_tcp_init");
         check(uv_tcp_open(&listener, fd), "uv_tcp_open");
-        check(uv_listen((uv_stream_t*)&listener, 4096, peer.mode == peer_proxy ? on_proxy_connection : on_echo_connection),
+        check(uv_listen((uv_stream_t*)&listener, 4096,
+                        peer.mode == peer_proxy ? on_proxy_connection : on_echo_connection),
               "uv_listen");
         announce(fd);
     }

@@ -15,8 +15,8 @@
 #include <sys/socket.h>
 
 enum {
-    echo_buffer = 16 * 1024,   /* what every peer receives into */
-    proxy_buffer = 64 * 1024,  /* and every proxy */
+    echo_buffer = 16 * 1024,  /* what every peer receives into */
+    proxy_buffer = 64 * 1024, /* and every proxy */
 };
 
 enum peer_mode { peer_tcp, peer_udp, peer_proxy };
@@ -25,8 +25,8 @@ struct peer {
     enum peer_mode mode;
     uint16_t port;
     uint16_t upstream;
-    unsigned size;  /* the usual message */
-    bool plain;     /* for uring_echo: the simple way */
+    unsigned size; /* the usual message */
+    bool plain;    /* for uring_echo: the simple way */
 };
 
 static inline _Noreturn void die(const char* what, int error) {

@@ -9,8 +9,7 @@ enum { file_table = 16384 };
 
 static inline void open_ring(struct io_uring* ring) {
     struct io_uring_params parameters = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                                                  IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE |
-                                                  IORING_SETUP_CLAMP,
+                                                  IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
                                          .cq_entries = 16384};
     const int result = io_uring_queue_init_params(4096, ring, &parameters);
     if (result < 0) die("io_uring_setup", -result);
@@ -37,7 +36,7 @@ struct buffers {
     struct io_uring_buf_ring* ring;
     unsigned char* memory;
     unsigned count, size;
-    int returned;  /* not yet given back to the kernel */
+    int returned; /* not yet given back to the kernel */
 };
 
 static inline unsigned char* buffer_at(const struct buffers* buffers, unsigned id) {

@@ -1,5 +1,5 @@
-/* Echo on io_uring as one would write it first: ordinary descriptors, one receive at a time into a buffer of the connection's
- * own, then one send. The ring is set up as well as in the tuned peer. */
+/* Echo on io_uring as one would write it first: ordinary descriptors, one receive at a time into a buffer of the
+ * connection's own, then one send. The ring is set up as well as in the tuned peer. */
 
 #include <unistd.h>
 

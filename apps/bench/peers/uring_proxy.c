@@ -1,5 +1,5 @@
-/* A TCP proxy on io_uring: for each direction of a connection one buffer, which is received into and then sent from. Ordinary
- * descriptors, because a connection has two of them and is long-lived. */
+/* A TCP proxy on io_uring: for each direction of a connection one buffer, which is received into and then sent from.
+ * Ordinary descriptors, because a connection has two of them and is long-lived. */
 
 #include <unistd.h>
 
@@ -18,8 +18,8 @@ struct direction {
 struct pair {
     struct direction directions[2];
     bool connecting;
-    bool doomed;       /* an error: nothing more is started */
-    unsigned running;  /* directions that have not ended */
+    bool doomed;      /* an error: nothing more is started */
+    unsigned running; /* directions that have not ended */
 };
 
 static struct io_uring ring;
@@ -52,10 +52,11 @@ static void on_accepted(int client) {
     if (server < 0) die("socket", errno);
     setsockopt(server, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     struct pair* const pair = allocate(sizeof *pair);
-    *pair = (struct pair){.connecting = true,
-                          .running = 2,
-                          .directions = {{.pair = pair, .from = client, .to = server, .buffer = allocate(proxy_buffer)},
-                                         {.pair = pair, .from = server, .to = client, .buffer = allocate(proxy_buffer)}}};
+    *pair =
+        (struct pair){.connecting = true,
+                      .running = 2,
+                      .directions = {{.pair = pair, .from = client, .to = server, .buffer = allocate(proxy_buffer)},
+                                     {.pair = pair, .from = server, .to = client, .buffer = allocate(proxy_buffer)}}};
     struct io_uring_sqe* const sqe = next_sqe(&ring);
     io_uring_prep_connect(sqe, server, (struct sockaddr*)&upstream, sizeof upstream);
     io_uring_sqe_set_data(sqe, &pair->directions[0]);

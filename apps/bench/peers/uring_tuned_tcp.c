@@ -1,7 +1,7 @@
-/* TCP echo at the limit of io_uring: multishot accept into the table of direct descriptors, multishot receives from a ring
- * of buffers, and sends from the same buffers, all of an iteration in one system call. Its one hard idea: a buffer belongs
- * to the kernel until it has data, to its connection until it is sent, and each connection sends one at a time, because two
- * sends of which the first is short would change the order of the bytes. */
+/* TCP echo at the limit of io_uring: multishot accept into the table of direct descriptors, multishot receives from a
+ * ring of buffers, and sends from the same buffers, all of an iteration in one system call. Its one hard idea: a buffer
+ * belongs to the kernel until it has data, to its connection until it is sent, and each connection sends one at a time,
+ * because two sends of which the first is short would change the order of the bytes. */
 
 #include "uring.h"
 
@@ -9,21 +9,23 @@ enum kind { accepted, received, sent };
 enum { nothing = -1 };
 
 struct connection {
-    int first, last;  /* buffers to send, in this order; the first is being sent */
-    bool armed;       /* the multishot receive goes on */
-    bool ended;       /* the peer has finished, or is gone */
-    bool starving;    /* it waits for a free buffer */
+    int first, last; /* buffers to send, in this order; the first is being sent */
+    bool armed;      /* the multishot receive goes on */
+    bool ended;      /* the peer has finished, or is gone */
+    bool starving;   /* it waits for a free buffer */
 };
 
 static struct io_uring ring;
 static struct buffers buffers;
 static struct connection connections[file_table];
-static int* next_buffer;        /* of the same connection */
+static int* next_buffer; /* of the same connection */
 static unsigned* buffer_length;
 static unsigned starving[file_table];
 static unsigned starving_count;
 
-static uint64_t tag(enum kind kind, unsigned index) { return (uint64_t)kind << 32 | index; }
+static uint64_t tag(enum kind kind, unsigned index) {
+    return (uint64_t)kind << 32 | index;
+}
 
 static void arm_accept(int listener) {
     struct io_uring_sqe* const sqe = next_sqe(&ring);

@@ -1,5 +1,5 @@
-/* UDP echo at the limit of io_uring: one multishot recvmsg that takes from a ring of buffers; the answer leaves from the same
- * buffer, to the address that stands in it. */
+/* UDP echo at the limit of io_uring: one multishot recvmsg that takes from a ring of buffers; the answer leaves from
+ * the same buffer, to the address that stands in it. */
 
 #include "uring.h"
 

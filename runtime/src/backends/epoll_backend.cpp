@@ -4,10 +4,10 @@
 // `writable` is cleared only when the kernel has said so and epoll is watching: then the edge cannot have gone by.
 //
 // The facts that shaped it:
-// - epoll(7), question 9: with EPOLLET one may wait again after EAGAIN, and on a stream already after a transfer
-//   shorter than asked, which saves the call that would say EAGAIN. That holds for TCP only: a Unix socket also
-//   stops at a message with descriptors (unix(7)), and TCP itself stops at urgent data (tcp(7)), for which EPOLLPRI
-//   is watched. After EPOLLRDHUP no further edge may come: from then on every read is tried.
+// - epoll(7), questions and answers: with EPOLLET one may wait again after EAGAIN, and on a stream already after a
+//   transfer shorter than asked, which saves the call that would say EAGAIN. That holds for TCP only: a Unix socket
+//   also stops at a message with descriptors (unix(7)), and TCP itself stops at urgent data (tcp(7)), for which
+//   EPOLLPRI is watched. After EPOLLRDHUP no further edge may come: from then on every read is tried.
 // - EPOLLOUT is watched only while it is needed: a datagram or Unix socket gives an edge for every message that
 //   leaves its send buffer (sock_def_write_space), each of which would end a sleep for nothing.
 // - A descriptor that always has data at once, as in short connections, never gets registered: EPOLL_CTL_ADD and DEL

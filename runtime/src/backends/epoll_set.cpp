@@ -4,8 +4,8 @@
 //
 // - epoll_ctl(2): ENOENT for MOD when the file behind the number is another one now; EEXIST for ADD. ADD and MOD
 //   report at the next wait what is ready at that moment, so registering late loses nothing.
-// - epoll(7), question 6: closing ends a registration only when the last duplicate of the descriptor is closed;
-//   until then its events keep coming.
+// - epoll(7), questions and answers: closing ends a registration only when the last duplicate of the descriptor is
+//   closed; until then its events keep coming.
 // - epoll_pwait2(2): nanoseconds, since Linux 5.11. Seccomp filters older than it answer EPERM instead of ENOSYS.
 
 #include "epoll_set.hpp"

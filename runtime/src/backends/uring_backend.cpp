@@ -76,17 +76,14 @@ std::uint64_t name_in_kernel(const operation& what) noexcept {
     return tagged(what, accepts ? uring_tag::accept : uring_tag::single);
 }
 
-/// Whether an enter that failed like this may be made again later.
-bool is_passing(int error) noexcept {
-    return error == -ETIME || error == -EINTR || error == -EBUSY || error == -EAGAIN;
-}
-
 /// Throws when the ring is beyond use.
 void check(int entered) {
-    if (entered >= 0 || is_passing(entered)) return;
+    if (uring_ring::may_enter_again(entered)) return;
     const char* text = "io_uring_enter";
     if (entered == -EBADR) text = "io_uring_enter: the kernel lost a completion";
-    if (entered == -EEXIST) text = "io_uring_enter: the ring belongs to another thread";
+    if (entered == -EEXIST || entered == -EINVAL) {
+        text = "io_uring_enter (only the thread that set the ring up may use it)";
+    }
     throw std::system_error(-entered, std::system_category(), text);
 }
 
@@ -130,7 +127,7 @@ class uring_backend final : public kernel_backend {
     operation_list parked_;
     operation_list unsent_;  ///< cancelled before the kernel knew of them
     operation_list shutdowns_;
-    operation_list due_shutdowns_;  ///< those that the next enter goes before
+    operation_list due_shutdowns_;  ///< the kernel has all that was submitted before them
     uring_ring ring_;
 };
 
@@ -203,11 +200,10 @@ uring_backend::~uring_backend() {
     if (entry == nullptr) return;
     io_uring_prep_cancel64(entry, static_cast<std::uint64_t>(uring_tag::wake), 0);
     entry->user_data = static_cast<std::uint64_t>(uring_tag::nobody);
-    while (polls_for_wakes_) {
-        const int entered = ring_.submit_and_wait(no_deadline);
-        if (entered < 0 && !is_passing(entered)) return;
+    do {
+        if (!uring_ring::may_enter_again(ring_.submit_and_wait(no_deadline))) return;
         reap();
-    }
+    } while (polls_for_wakes_ || ring_.unsubmitted() != 0);
 }
 
 void uring_backend::submit(operation& what) noexcept {
@@ -260,13 +256,13 @@ void uring_backend::wait(time_point deadline) {
     const bool delivers = !unsent_.empty() || !shutdowns_.empty();
     deliver_unsent();
     submit_parked();
-    due_shutdowns_.splice_back(shutdowns_);
     if (!polls_for_wakes_) [[unlikely]]
         poll_for_wakes();
 
     // What could not be handed over must not be slept on.
     if (delivers || !parked_.empty() || !polls_for_wakes_) deadline = time_point::min();
     enter(deadline);
+    if (parked_.empty() && ring_.unsubmitted() == 0) due_shutdowns_.splice_back(shutdowns_);
     reap();
     run_shutdowns();
 }

@@ -52,6 +52,11 @@ class uring_ring {
     /// Fills in a poll on `fd` that completes at each write to it, tagged `wake`.
     static void prepare_wake_poll(io_uring_sqe& entry, int fd) noexcept;
 
+    /// Whether the outcome of an enter leaves the ring as good as it was: the next one may do better.
+    static bool may_enter_again(int outcome) noexcept {
+        return outcome >= 0 || outcome == -ETIME || outcome == -EINTR || outcome == -EBUSY || outcome == -EAGAIN;
+    }
+
     // Both return the number of entries the kernel took or a negated errno value.
 
     /// Hands the entries to the kernel.

@@ -31,6 +31,7 @@ namespace {
 using rung = uring_options::rung;
 
 constexpr std::chrono::seconds test_patience{5};
+constexpr int test_attempts = 1000;  // for signals may interrupt them
 
 struct rung_traits {
     rung which;
@@ -134,16 +135,16 @@ template <class Prepare>
 uring_ring::answer uring_ring::ask(Prepare prepare) {
     prepare(*next_entry());
     const time_point deadline = time_point(std::chrono::steady_clock::now().time_since_epoch()) + test_patience;
-    for (;;) {
+    for (int attempt = 0; attempt != test_attempts; ++attempt) {
         const int done = submit_and_wait(deadline);
+        if (done == -ETIME) break;
         if (done == -EINVAL && absolute_timeout_) {
             absolute_timeout_ = false;  // before Linux 6.12
             continue;
         }
-        if (done == -ETIME) fail_test("no completion");
-        if (done < 0 && done != -EINTR) {
-            throw uring_unavailable(-done,
-                                    "io_uring_enter " + error_name(-done) + (done == -EPERM ? " (seccomp)" : ""));
+        if (!may_enter_again(done)) {
+            const char* const why = done == -EPERM ? " (seccomp)" : "";
+            throw uring_unavailable(-done, "io_uring_enter " + error_name(-done) + why);
         }
         bool answered = false;
         answer got{};
@@ -153,6 +154,7 @@ uring_ring::answer uring_ring::ask(Prepare prepare) {
         });
         if (answered) return got;
     }
+    fail_test("no completion");
 }
 
 void uring_ring::prepare_wake_poll(io_uring_sqe& entry, int fd) noexcept {
