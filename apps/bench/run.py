@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""apps/run bench: measures sennit, what it competes with, and what the kernel allows. `apps/run bench --help` tells more."""
+"""apps/run bench: measures sennit, what it competes with, and what the kernel allows. See `apps/run bench --help`."""
 
 import argparse
 import datetime
+import difflib
 import json
 import os
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -37,7 +39,6 @@ OTHERS = {"micro": "microbenchmarks of sennit, with instruction counts", "compil
 
 
 def read_arguments():
-    names = [workload.name for workload in workloads.WORKLOADS]
     listing = [f"  {workload.name:11} {workload.title}" for workload in workloads.WORKLOADS]
     listing += [f"  {name:11} {title}" for name, title in OTHERS.items()]
     listing += ["", "candidates:"]
@@ -49,20 +50,40 @@ def read_arguments():
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     cores = sorted(os.sched_getaffinity(0))
-    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", choices=[[], *names, *OTHERS])
+    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", type=name_of_workload)
     parser.add_argument("--candidates", type=names_of_candidates, metavar="NAME,...", help="only these")
     parser.add_argument("--rounds", type=at_least(1), default=7, help="samples of each candidate (7)")
     parser.add_argument("--seconds", type=positive, default=1.0, help="of a sample (1)")
     parser.add_argument("--warmup", type=positive, default=0.3, help="seconds before a sample (0.3)")
     parser.add_argument("--server-core", type=int, default=cores[0], metavar="N")
-    parser.add_argument("--load-cores", type=list_of_numbers, default=(cores[-1],), metavar="N,...", help="more than one: the load is shared")
-    parser.add_argument("--sleep", action="store_true", help="let the load generator sleep: servers then pay for waking it")
+    parser.add_argument(
+        "--load-cores", type=list_of_numbers, default=(cores[-1],), metavar="N,...", help="more than one share the load"
+    )
+    parser.add_argument("--sleep", action="store_true", help="let the load generator sleep; servers pay for waking it")
     parser.add_argument("--json", action="store_true", help="print the result as JSON instead of tables")
-    parser.add_argument("--output", type=Path, default=BUILD_ROOT / "bench-results", metavar="DIR", help="for result.json, report.md and plot.svg")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=BUILD_ROOT / "bench-results",
+        metavar="DIR",
+        help="for result.json, report.md and plot.svg (build/bench-results)",
+    )
     parser.add_argument("--compare", type=Path, metavar="OLD.json", help="show what changed since that result")
-    parser.add_argument("--from", type=Path, dest="stored", metavar="RESULT.json", help="measure nothing, show this result")
+    parser.add_argument("--from", type=Path, dest="stored", metavar="RESULT.json", help="measure nothing, show this")
     parser.add_argument("--programs", type=Path, metavar="DIR", help="build nothing, take the programs from here")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.server_core in options.load_cores:
+        print("the server and the load share a core: what is measured says little", file=sys.stderr)
+    return options
+
+
+def name_of_workload(text):
+    known = [*(workload.name for workload in workloads.WORKLOADS), *OTHERS]
+    if text not in known:
+        similar = difflib.get_close_matches(text, known, n=1)
+        hint = f"did you mean {similar[0]}?" if similar else f"there are {', '.join(known)}"
+        raise argparse.ArgumentTypeError(f"there is no workload {text}; {hint}")
+    return text
 
 
 def at_least(least):
@@ -97,8 +118,25 @@ def programs_of(options):
     if options.programs:
         return options.programs
     machine.ensure(machine.compiler_needs() + machine.TOOLS + machine.LIBRARY_NEEDS)
+    programs = BUILD.path / "apps" / "bench"
+    if any(installed_since_configured(candidate.package) for candidate in missing_in(programs)):
+        shutil.rmtree(BUILD.path)
     BUILD.build()
-    return BUILD.path / "apps" / "bench"
+    return programs
+
+
+def missing_in(programs):
+    compiled = [candidate for candidate in candidates.CANDIDATES if not candidate.program.endswith(".py")]
+    return [candidate for candidate in compiled if not (programs / candidate.program).exists()]
+
+
+def installed_since_configured(package):
+    """Meson does not look again for what it has not found."""
+    configured = BUILD.path / "build.ninja"
+    if not package or not configured.exists():
+        return False
+    lists = Path("/var/lib/dpkg/info").glob(f"{package}*.list")
+    return any(path.stat().st_mtime > configured.stat().st_mtime for path in lists)
 
 
 def raise_descriptor_limit():
@@ -126,6 +164,7 @@ def describe(options):
             "sleep": options.sleep,
         },
         "backends": {},
+        "engines": {},
         "skipped": {},
         "samples": [],
         "micro": {},
@@ -134,7 +173,9 @@ def describe(options):
 
 
 def first_line(command):
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     return done.stdout.splitlines()[0] if done.stdout else "unknown"
 
 
@@ -187,8 +228,11 @@ def measure_workload(workload, taking_part, settings, rounds, result, progress):
             finally:
                 progress.step()
             result["backends"][candidate.name] = sample.pop("backend")
-            result["engine"] = sample.pop("engine", result.get("engine"))
-            result["samples"].append({"workload": workload.name, "candidate": candidate.name, "round": number, **sample})
+            if engine := sample.pop("engine", None):
+                result["engines"][workload.name] = engine
+            result["samples"].append(
+                {"workload": workload.name, "candidate": candidate.name, "round": number, **sample}
+            )
 
 
 def best_sample(workload, candidate, settings):
@@ -212,9 +256,10 @@ def measure(options):
     )
     wanted = options.workloads or [*(workload.name for workload in workloads.WORKLOADS), *OTHERS]
     plan = []
+    chosen = options.candidates or candidates.CANDIDATES
     for workload in workloads.WORKLOADS:
         if workload.name in wanted:
-            plan.append((workload, take_part(workload, options.candidates or candidates.CANDIDATES, settings, result, limit)))
+            plan.append((workload, take_part(workload, chosen, settings, result, limit)))
     for what, reason in result["skipped"].items():
         print(f"skipped: {what}: {reason}", file=sys.stderr)
 

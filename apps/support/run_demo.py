@@ -19,7 +19,8 @@ from building import BuildDirectory, BuildFailed  # noqa: E402
 USAGE = """\
 apps/run              builds everything and shows a TCP echo server at work
 apps/run NAME ARGS... builds and runs one demo; `apps/run NAME --help` tells its arguments
-apps/run --list       names the demos"""
+apps/run --list       names the demos
+apps/run bench        measures; `apps/run bench --help` tells what"""
 
 RELEASE = BuildDirectory(
     "release", ["-Dbuildtype=release", "-Dapps=enabled", "-Dtests=disabled", "-Dio_uring=enabled"]
@@ -151,6 +152,8 @@ def main():
         if name == "--list":
             list_demos()
             return 0
+        if name == "bench":
+            os.execv(sys.executable, [sys.executable, str(ROOT / "apps" / "bench" / "run.py"), *arguments])
         return run_demo(name, arguments)
     except (machine.Missing, BuildFailed, ShowFailed, subprocess.TimeoutExpired) as failure:
         print(failure, file=sys.stderr)

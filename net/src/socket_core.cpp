@@ -75,6 +75,11 @@ int socket_core::take_descriptor() noexcept {
 void socket_core::end_receiving() noexcept {
     if (closing_ || receiving_ended_) return;
     receiving_ended_ = true;
+    // The buffer of the kernel holds what has arrived, so no more than its size can have.
+    int size = 0;
+    std::uint32_t length = sizeof size;
+    const int done = loop_->io().get_option(fd_, SOL_SOCKET, SO_RCVBUF, &size, length);
+    had_arrived_ = done < 0 || size <= 0 ? static_cast<std::size_t>(-1) : static_cast<std::size_t>(size);
     socket_operation* const receiver = users_[static_cast<std::size_t>(direction::receiving)];
     if (receiver != nullptr) loop_->io().cancel(*receiver);
 }
@@ -172,8 +177,10 @@ bool socket_operation::start_on_socket(environment where, std::coroutine_handle<
         sennit::detail::misuse("a socket was used on another event loop than the one it was opened on");
     }
     prepare();
-    if (half_ == direction::receiving && core_->receiving_ended()) do_not_wait(request_);
-    const bool over_at_once = wants_nothing(request_) && !where.scope->is_cancelled();
+    const bool receives = half_ == direction::receiving;
+    if (receives && core_->receiving_ended()) do_not_wait(request_);
+    const bool nothing_to_do = wants_nothing(request_) || (receives && core_->all_received());
+    const bool over_at_once = nothing_to_do && !where.scope->is_cancelled();
     if (!over_at_once && start(where, coroutine)) return true;
     core_->give_back(half_);
     return false;
@@ -188,15 +195,19 @@ void socket_operation::finish_on_socket(std::int32_t result) noexcept {
             return;
         }
         if (result == -EAGAIN) result = 0;
+        if (result > 0) core_->count_received(static_cast<std::size_t>(result));
     }
     core_->give_back(half_);
     finish(result);
 }
 
 void socket_operation::continue_or_finish() noexcept {
-    if (half_ == direction::receiving && core_->receiving_ended()) do_not_wait(request_);
+    const bool receives = half_ == direction::receiving;
+    if (receives && core_->receiving_ended()) do_not_wait(request_);
     if (scope_cancelled() || core_->fd() < 0) {
         finish_on_socket(cancelled_result);
+    } else if (receives && core_->all_received()) {
+        finish_on_socket(0);
     } else {
         submit_again();
     }
@@ -231,6 +242,7 @@ void recv_exactly_awaiter::complete(completion done) noexcept {
     }
     const auto got = static_cast<std::size_t>(done.result);
     received_ += got;
+    if (core()->receiving_ended()) core()->count_received(got);
     if (got == 0 || got == rest.size) {
         finish_on_socket(0);
         return;

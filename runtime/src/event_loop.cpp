@@ -107,7 +107,8 @@ void event_loop::check_usable() const {
 void event_loop::run_once(time_point latest) {
     check_usable();
     const running_mark mark(*this);
-    run_due_and_ready();
+    // A turn that had something to do does not sleep: it may have been what the caller waits for.
+    if (run_due_and_ready()) latest = time_point::min();
     // 4. How long there is nothing to do. 5. Submit, sleep and collect, in one call.
     io_->wait(std::min(latest, next_deadline()));
 }
@@ -123,12 +124,15 @@ void event_loop::run_until_empty(const task_group& group) {
     }
 }
 
-void event_loop::run_due_and_ready() {
+bool event_loop::run_due_and_ready() {
     // 1. The clock, read once a turn when there are timers. 2. What is due.
     if (timers_->size() != 0) timers_->advance(io_->now());
     // 3. What other threads have sent, and what is ready.
-    if (mailbox_->has_mail()) read_mail();
+    const bool has_mail = mailbox_->has_mail();
+    if (has_mail) read_mail();
+    const bool has_ready = !ready_.empty();
     run_ready();
+    return has_mail || has_ready;
 }
 
 void event_loop::run_ready() {

@@ -140,6 +140,8 @@ class Drain:
                     server.connect().close()
                 except ConnectionRefusedError:
                     break
+                except ConnectionResetError:  # it was in the queue when the listener closed
+                    continue
             server.interrupt()
             server.process.wait(PATIENCE)
             self.assertEqual(server.status, -signal.SIGINT)

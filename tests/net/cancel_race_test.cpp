@@ -34,7 +34,7 @@ task<> let_meet(int turns_before, int turns_after, Wait& wait, Event& event) {
         co_await settle(turns_before);
         if (turns_after < 0) {
             group.cancel();
-            co_await settle(-turns_after - 1);
+            co_await shield(settle(-turns_after - 1));
             event();
         } else {
             event();

@@ -1,7 +1,7 @@
 """Takes one sample: a fresh server on its core, the load generator on others, and what the kernel says of both.
 
-A sample during which something else used these cores says little; it is recognised by what the scheduler counts: how long
-the two had to wait for a core that was busy, and what the cores did beyond their work."""
+A sample during which something else used these cores says little; it is recognised by what the scheduler counts: how
+long the two had to wait for a core that was busy, and what the cores did beyond their work."""
 
 import json
 import os
@@ -119,7 +119,7 @@ def load_command(workload, settings, connections, *arguments):
 
 
 def take_sample(workload, candidate, settings):
-    """Returns a dictionary: the backend in the server's words, the values, and what contaminated them. Raises Failed, or
+    """Returns a dictionary: the backend in the server's words, the values, and what contaminated them. Raises Failed or
     candidates.Absent."""
     if workload.load[0] == "idle":
         return take_idle_sample(workload, candidate, settings)

@@ -55,8 +55,8 @@ def benchmark(program, name, cores, rounds, seconds, which):
 
 
 def instructions(program, name, count):
-    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", str(program), "--once", name, str(count)]
-    said = run(command, errors=subprocess.STDOUT)
+    tool = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+    said = run([*tool, str(program), "--once", name, str(count)], errors=subprocess.STDOUT)
     if match := re.search(r"Collected *: *(\d+)", said):
         return int(match[1])
     raise Failed(f"callgrind counted nothing for {name}")

@@ -10,6 +10,7 @@ PANEL_WIDTH, LABEL_WIDTH, BAR_HEIGHT, GAP, MARGIN, TITLE = 560, 190, 16, 4, 24, 
 VALUE_WIDTH = 110
 COLUMNS = 2
 CUT = 2.5  # bars longer than so many times the limit are cut, or the others could not be told apart
+GREY = "#59636e"
 COLOURS = {"raw": "#8a8f98", "sennit": "#c2410c", "other": "#4f7cac"}
 
 
@@ -48,9 +49,10 @@ def panel(workload, found, left, top):
     longest = min(cut, max(row.figure.median / limit for row in found))
     scale = room / max(longest, 1)
     start = left + LABEL_WIDTH
+    subtitle = f"{workload.figure_title()}, {workload.figure.unit}; lower is better"
     shapes = [
         text(left, top + 14, workload.title, 14, weight="bold"),
-        text(left, top + 30, f"{workload.figure_title()}, {workload.figure.unit}; lower is better", 10, colour="#59636e"),
+        text(left, top + 30, subtitle, 10, colour=GREY),
     ]
     for index, row in enumerate(found):
         y = top + TITLE + index * (BAR_HEIGHT + GAP)
@@ -62,7 +64,7 @@ def panel(workload, found, left, top):
         shapes.append(rectangle(start, y, width, BAR_HEIGHT, COLOURS[kind(row.candidate)]))
         end = start + width
         if relative > cut:
-            shapes += [line(end - 10 + shift, y + BAR_HEIGHT, end - 4 + shift, y, "#ffffff") for shift in (0, 4)]
+            shapes += [line(end - cut_at, y + BAR_HEIGHT, end - cut_at + 6, y, "#ffffff") for cut_at in (10, 6)]
         elif row.figure.uncertainty:
             reach = row.figure.uncertainty / limit * scale
             shapes.append(line(max(start, end - reach), middle, end + reach, middle))
@@ -87,15 +89,15 @@ def svg(result):
         tops[column] += panel_height(found)
     width, height = MARGIN + COLUMNS * PANEL_WIDTH, max(tops)
     heading = (
-        f"sennit {result['commit']}, Linux {result['kernel']}, {result['processor']}; in brackets: median of the ratios to "
-        "tuned io_uring"
+        f"sennit {result['commit']}, Linux {result['kernel']}, {result['processor']}; "
+        "in brackets: median of the ratios to tuned io_uring"
     )
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
             'font-family="system-ui, sans-serif">',
             f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-            text(MARGIN, MARGIN, heading, 12, colour="#59636e"),
+            text(MARGIN, MARGIN, heading, 12, colour=GREY),
             *shapes,
             "</svg>",
         ]

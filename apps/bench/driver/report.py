@@ -1,7 +1,7 @@
 """The result as text: Markdown tables that also read well on a terminal."""
 
 import candidates
-from summary import changes, measured_workloads, rows
+from summary import Value, changes, measured_workloads, rows
 
 
 def table(header, lines, left=1):
@@ -16,8 +16,10 @@ def table(header, lines, left=1):
         )
         return "| " + " | ".join(parts) + " |"
 
-    rule = "|" + "|".join("-" * (width + 2) if column < left else "-" * (width + 1) + ":" for column, width in enumerate(widths)) + "|"
-    return "\n".join([row(header), rule, *map(row, lines)])
+    rule = (
+        "-" * (width + 2) if column < left else "-" * (width + 1) + ":" for column, width in enumerate(widths)
+    )
+    return "\n".join([row(header), "|" + "|".join(rule) + "|", *map(row, lines)])
 
 
 def plain(number):
@@ -38,6 +40,7 @@ def with_noise(value):
 
 
 def ratio(value):
+    """Two digits behind the point."""
     if value is None:
         return "-"
     return f"{value.median:.2f}" + ("" if value.uncertainty is None else f" ±{value.uncertainty:.2f}")
@@ -70,7 +73,7 @@ def workload_table(result, workload):
 
 def remarks(result, workload):
     """What is wrong with some samples of a workload, one line each."""
-    found = []
+    found = [workload.remark] if workload.remark else []
     measured = rows(result, workload)
     reasons = {}
     for sample in result["samples"]:
@@ -87,8 +90,10 @@ def remarks(result, workload):
     ]
     if limited:
         found.append(f"the load generator was the limit of the rate (not of the CPU time): {', '.join(limited)}")
-    lost = {candidates.named(row.candidate).title: row.others["lost"] for row in measured if row.others.get("lost")}
-    found += [f"lost datagrams, median of a sample: {title} {count:.0f}" for title, count in lost.items()]
+    for row in measured:
+        if row.others.get("lost"):
+            title = candidates.named(row.candidate).title
+            found.append(f"lost datagrams, median of a sample: {title} {row.others['lost']:.0f}")
     return found
 
 
@@ -96,12 +101,12 @@ def conditions(result):
     settings = result["settings"]
     lines = [
         f"- {result['date']}, sennit {result['commit']}, {result['compiler']}",
-        f"- Linux {result['kernel']}, {result['processor']}, {result['cores']} cores; server on core {settings['server_core']}, "
-        f"load on {', '.join(map(str, settings['load_cores']))}",
-        f"- medians of {settings['rounds']} interleaved rounds of {settings['seconds']} s after {settings['warmup']} s of warm-up; ± is the "
-        "notch of a box plot, about 95 % confidence; ratios are medians of ratios within a round",
-        f"- load generator: {result.get('engine', '-')}, {'sleeps when idle' if settings['sleep'] else 'never sleeps'}; "
-        "its own busy share is in the tables",
+        f"- Linux {result['kernel']}, {result['processor']}, {result['cores']} cores; "
+        f"server on core {settings['server_core']}, load on {', '.join(map(str, settings['load_cores']))}",
+        f"- medians of {settings['rounds']} interleaved rounds of {settings['seconds']} s after {settings['warmup']} s "
+        "of warm-up; ± is the notch of a box plot, about 95 % confidence; ratios are medians of ratios within a round",
+        f"- load generator: {engines(result)}, {'sleeps when idle' if settings['sleep'] else 'never sleeps'}; "
+        "how much of its time it had to do something is in the tables; latencies include its own queue",
     ]
     for name, backend in result["backends"].items():
         if name.startswith("sennit"):
@@ -110,26 +115,30 @@ def conditions(result):
     return "\n".join(lines)
 
 
+def engines(result):
+    used = {}
+    for workload, engine in result["engines"].items():
+        used.setdefault(engine, []).append(workload)
+    if len(used) < 2:
+        return next(iter(used), "none")
+    return ", ".join(f"{engine} ({', '.join(names)})" for engine, names in used.items())
+
+
 def micro_table(result):
     lines = []
     for name, values in result["micro"].items():
-        noise = values.get("ns_uncertainty")
+        nanoseconds = Value(values["ns"], values["ns_uncertainty"])
         instructions = values.get("instructions")
-        lines.append(
-            [
-                name.replace("_", " "),
-                plain(values["ns"]) + ("" if noise is None else f" ±{plain(noise)}"),
-                "-" if instructions is None else f"{instructions:.1f}",
-            ]
-        )
+        counted = "-" if instructions is None else f"{instructions:.1f}"
+        lines.append([name.replace("_", " "), with_noise(nanoseconds), counted])
     return table(["operation", "ns", "instructions"], lines)
 
 
 def compile_table(result):
-    lines = [
-        [name, f"{values['seconds']:.2f}" + ("" if values["seconds_uncertainty"] is None else f" ±{values['seconds_uncertainty']:.2f}"), f"{values['bytes']:,}"]
-        for name, values in result["compile"].items()
-    ]
+    lines = []
+    for name, values in result["compile"].items():
+        seconds = Value(values["seconds"], values["seconds_uncertainty"])
+        lines.append([name, ratio(seconds), f"{values['bytes']:,}"])
     return table(["what", "compile time, CPU s", "object, text + data, B"], lines)
 
 
@@ -164,7 +173,9 @@ def comparison(old, new):
         if old[key] != new[key]:
             parts.append(f"The {key} is another: {old[key]} before, {new[key]} now.")
     parts.append(
-        "Changes are those of the ratio to the tuned io_uring peer where both have it: what slows the whole machine cancels out."
+        "Changes are those of the ratio to the tuned io_uring peer where both have it: what slows the whole machine "
+        "cancels out."
     )
-    parts.append(table(["workload", "what", "verdict", "before", "now", "change"], lines, left=3) if lines else "Nothing in common.")
+    header = ["workload", "what", "verdict", "before", "now", "change"]
+    parts.append(table(header, lines, left=3) if lines else "Nothing in common.")
     return "\n\n".join(parts) + "\n"

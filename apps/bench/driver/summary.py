@@ -80,6 +80,14 @@ def measured_workloads(result):
     return [workload for workload in workloads.WORKLOADS if workload.name in names]
 
 
+OTHER_FIGURES = (
+    ("micro", "ns", "ns"),
+    ("micro", "instructions", "instructions"),
+    ("compile", "seconds", "s"),
+    ("compile", "bytes", "B"),
+)
+
+
 @dataclass(frozen=True)
 class Change:
     group: str
@@ -109,18 +117,18 @@ def changes(old, new):
                 continue
             then = before[row.candidate]
             pair = (then.figure, row.figure)
-            if then.to_limit and row.to_limit and row.candidate != candidates.LIMIT and workload.figure.key != "bytes_each":
+            drifts = row.candidate != candidates.LIMIT and workload.figure.key != "bytes_each"
+            if drifts and then.to_limit and row.to_limit:
                 pair = (then.to_limit, row.to_limit)
             title = candidates.named(row.candidate).title
-            found.append(
-                change(workload.title, title, workload.figure.unit, (then.figure, row.figure), pair)
-            )
-    for group, key, unit in (("micro", "ns", "ns"), ("micro", "instructions", "instr."), ("compile", "seconds", "s"), ("compile", "bytes", "B")):
+            found.append(change(workload.title, title, workload.figure.unit, (then.figure, row.figure), pair))
+    for group, key, unit in OTHER_FIGURES:
         for name, values in new.get(group, {}).items():
             before = old.get(group, {}).get(name, {})
             if values.get(key) is None or before.get(key) is None:
                 continue
-            pair = tuple(Value(entry[key], entry.get(f"{key}_uncertainty")) for entry in (before, values))
+            exact = 0.0 if key == "bytes" else None
+            pair = tuple(Value(entry[key], entry.get(f"{key}_uncertainty", exact)) for entry in (before, values))
             found.append(change(group, name, unit, pair, pair))
     return found
 

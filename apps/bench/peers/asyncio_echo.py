@@ -16,7 +16,7 @@ class Echo(asyncio.Protocol):
 
 
 class Side(asyncio.Protocol):
-    """One side of a proxied connection: what it receives goes to `other`, and it stops receiving when that is too slow."""
+    """One side of a proxied connection: what it receives goes to `other`, and it pauses when that is too slow."""
 
     other = None
     transport = None

@@ -70,8 +70,8 @@ class event_loop {
     template <class T>
     T run(task<T> main);
 
-    /// One turn: due timers, ready coroutines, then completions, sleeping for them until `latest` at the most
-    /// (`time_point::min()`: not at all) and not while anything is ready. Throws like `run`.
+    /// One turn: due timers, ready coroutines, then completions. Sleeps for these until `latest` at the most
+    /// (`time_point::min()`: not at all), and only when there was nothing else to do. Throws like `run`.
     void run_once(time_point latest = time_point::min());
 
     /// When `run_once` has something to do even if no descriptor becomes readable: `time_point::min()` if at once,
@@ -137,7 +137,8 @@ class event_loop {
   private:
     void check_usable() const;
     void run_until_empty(const task_group& group);
-    void run_due_and_ready();
+    /// Returns whether there was anything.
+    bool run_due_and_ready();
     void run_ready();
     void read_mail();
     [[noreturn]] static void wrong_thread() noexcept;

@@ -32,8 +32,13 @@ class socket_core final : public sennit::detail::loop_resource {
     void loop_ends() noexcept override;
 
     /// From now on a receive that would have to wait finds the end of the stream instead; what has arrived is still
-    /// received. The kernel is not told, so that the connection can still be ended politely afterwards.
+    /// received, what arrives afterwards only as far as it cannot be told apart: a peer that never pauses comes to its
+    /// end too. The kernel is not told, so that the connection can still be ended politely afterwards.
     void end_receiving() noexcept;
+    /// After `end_receiving`: some of what had arrived then has been received.
+    void count_received(std::size_t bytes) noexcept { had_arrived_ -= bytes < had_arrived_ ? bytes : had_arrived_; }
+    /// After `end_receiving`: everything that had arrived then has been received.
+    bool all_received() const noexcept { return receiving_ended_ && had_arrived_ == 0; }
     /// Receiving waits again.
     void resume_receiving() noexcept { receiving_ended_ = false; }
     bool receiving_ended() const noexcept { return receiving_ended_; }
@@ -72,6 +77,7 @@ class socket_core final : public sennit::detail::loop_resource {
     socket_operation* users_[2] = {nullptr, nullptr};
     int fd_;
     std::uint32_t references_ = 0;
+    std::size_t had_arrived_ = 0;  // at the most, when receiving was ended
     bool closing_ = false;
     bool receiving_ended_ = false;
 };

@@ -43,7 +43,7 @@ class socket_operation : public operation {
     /// Throws the error as `std::system_error` with the name of the request.
     void throw_if_failed() const;
 
-    const socket_core* core() const noexcept { return core_; }
+    socket_core* core() const noexcept { return core_; }
 
   private:
     bool start_on_socket(environment where, std::coroutine_handle<> coroutine) noexcept;
