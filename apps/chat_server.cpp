@@ -45,7 +45,9 @@ struct member {
 
 class chat_room {
   public:
-    void tell(member& receiver, const std::string& text) { receiver.deliver(std::make_shared<std::string>(text + '\n')); }
+    void tell(member& receiver, const std::string& text) {
+        receiver.deliver(std::make_shared<std::string>(text + '\n'));
+    }
 
     void tell_others(const member& sender, const std::string& text) {
         const auto shared = std::make_shared<std::string>(text + '\n');
@@ -65,7 +67,8 @@ class chat_room {
 
     void leave(member& leaver) {
         if (std::erase(members_, &leaver) == 0) return;
-        tell_others(leaver, fmt::format("* {} {}", leaver.name, leaver.too_slow ? "was too slow and is out" : "has left"));
+        tell_others(leaver,
+                    fmt::format("* {} {}", leaver.name, leaver.too_slow ? "was too slow and is out" : "has left"));
         leaver.outbox.close();
     }
 

@@ -46,8 +46,8 @@ task<> print_echo(Stream& server, progress& so_far) {
         co_await app::print(const_bytes(buffer).first(count));
     }
     if (!so_far.all_sent || so_far.echoed != so_far.sent) {
-        throw std::runtime_error(fmt::format("the server has closed the connection after {} of {} bytes",
-                                             so_far.echoed, so_far.sent));
+        throw std::runtime_error(
+            fmt::format("the server has closed the connection after {} of {} bytes", so_far.echoed, so_far.sent));
     }
 }
 

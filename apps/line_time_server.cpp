@@ -16,11 +16,12 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t longest_line = 4096;
 
-// The pattern of Python's socketserver: the server makes a handler for each connection, gives it something to read from and
-// something to write to, and closes the connection when `handle` has ended.
+// The pattern of Python's socketserver: the server makes a handler for each connection, gives it something to read from
+// and something to write to, and closes the connection when `handle` has ended.
 class time_handler {
   public:
-    time_handler(net::line_reader<net::tcp_stream>& reader, net::tcp_stream& writer) : reader_(reader), writer_(writer) {}
+    time_handler(net::line_reader<net::tcp_stream>& reader, net::tcp_stream& writer)
+        : reader_(reader), writer_(writer) {}
 
     task<> handle() {
         const auto line = co_await as_result(with_timeout(60s, reader_.read_line()));
@@ -63,6 +64,8 @@ task<> serve(const app::server_flags& flags) {
 
 int main(int argc, char** argv) {
     app::server_flags flags;
-    app::command_line("Answers one line with `[Mon Nov 23 21:07:41 2026] ` and the line, and closes.").add(flags).parse(argc, argv);
+    app::command_line("Answers one line with `[Mon Nov 23 21:07:41 2026] ` and the line, and closes.")
+        .add(flags)
+        .parse(argc, argv);
     return app::run(flags, serve(flags));
 }

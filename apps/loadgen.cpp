@@ -24,9 +24,9 @@ using namespace std::chrono_literals;
 struct options : app::client_flags {
     std::string protocol;
     std::uint64_t connections = 64;
-    std::uint64_t size = 64;      // bytes of a message
-    std::uint64_t depth = 1;      // messages on their way, for each connection
-    std::uint64_t messages = 0;   // for each connection; 0: as many as there is time for
+    std::uint64_t size = 64;     // bytes of a message
+    std::uint64_t depth = 1;     // messages on their way, for each connection
+    std::uint64_t messages = 0;  // for each connection; 0: as many as there is time for
     duration length = 2s;
     duration warm_up = 0s;
     duration timeout = 2s;
@@ -66,7 +66,7 @@ struct tcp_flow {
     tcp_flow(load& owner, std::uint64_t number) : all(owner), first_byte(number * 7919), sent_at(owner.flags.depth) {}
 
     load& all;
-    const std::uint64_t first_byte;  // where in the pattern this connection begins; each elsewhere
+    const std::uint64_t first_byte;   // where in the pattern this connection begins; each elsewhere
     std::vector<time_point> sent_at;  // of the messages on their way: message n at n % depth
     std::uint64_t to_start = 0;       // messages that the sender should send now
     std::uint64_t started = 0;
@@ -103,7 +103,8 @@ task<> receive_answers(net::tcp_stream& stream, tcp_flow& flow) {
     std::uint64_t received = 0;
     while (!flow.finished) {
         const std::size_t count = co_await stream.recv(buffer);
-        if (count == 0) throw std::system_error(std::make_error_code(std::errc::connection_reset), "closed by the server");
+        if (count == 0)
+            throw std::system_error(std::make_error_code(std::errc::connection_reset), "closed by the server");
         const bool expected = received + count <= flow.started * size;
         if (!expected || !all.pattern.matches(flow.first_byte + received, const_bytes(buffer).first(count))) {
             ++all.report.mismatched;
@@ -235,7 +236,6 @@ task<> run_udp(load& all) {
 // ---- The course of the test.
 
 task<> run_connection(load& all, std::uint64_t number) {
-    std::string trouble;
     try {
         if (all.flags.protocol == "tcp") {
             co_await run_tcp(all, number);
@@ -249,8 +249,8 @@ task<> run_connection(load& all, std::uint64_t number) {
     --all.running;
 }
 
-// Waits until `done()`, a moment longer at the most, and shows how far it is. False when there is no point in waiting on:
-// the user has had enough, nothing is left that runs, or nothing comes back any more.
+// Waits until `done()`, a moment longer at the most, and shows how far it is. False when there is no point in waiting
+// on: the user has had enough, nothing is left that runs, or nothing comes back any more.
 template <class Done, class Part>
 task<bool> wait_until(load& all, Done done, Part part) {
     app::progress_bar bar;
@@ -260,7 +260,8 @@ task<bool> wait_until(load& all, Done done, Part part) {
         co_await sleep_for(20ms);
         if (all.answered + all.connected != answered) give_up = all.loop.now() + all.flags.timeout;
         answered = all.answered + all.connected;
-        if (all.loop.stop().requested() || all.running == 0 || all.loop.now() > give_up) co_return done();
+        const bool had_enough = all.loop.stop().requested() && !all.ending;
+        if (had_enough || all.running == 0 || all.loop.now() > give_up) co_return done();
         bar.show(part(), fmt::format("{} connected, {} messages", all.connected, all.answered));
     }
     co_return true;
@@ -272,7 +273,9 @@ task<> conduct(load& all, task_group& connections) {
     all.running = flags.connections;
 
     const auto all_connected = [&] { return all.connected == flags.connections; };
-    const auto part_connected = [&] { return static_cast<double>(all.connected) / static_cast<double>(flags.connections); };
+    const auto part_connected = [&] {
+        return static_cast<double>(all.connected) / static_cast<double>(flags.connections);
+    };
     const bool ready = co_await wait_until(all, all_connected, part_connected);
 
     if (ready) {
@@ -291,7 +294,9 @@ task<> conduct(load& all, task_group& connections) {
         all.report.elapsed = all.loop.now() - begin;
         all.ending = true;
         // What is on its way may still come back.
-        co_await wait_until(all, [&] { return all.running == 0; }, [] { return 1.0; });
+        const auto all_ended = [&] { return all.running == 0; };
+        const auto whole = [] { return 1.0; };
+        co_await wait_until(all, all_ended, whole);
     }
     connections.cancel();
 }
@@ -319,14 +324,16 @@ task<int> generate(const options& flags) {
 
 int main(int argc, char** argv) {
     options flags;
-    app::command_line("Puts an echo server under load: each connection keeps DEPTH messages on their way and sends a new one\n"
-                      "for each that comes back. Every byte is checked. Status 1 when something was lost or wrong.")
+    app::command_line(
+        "Puts an echo server under load: each connection keeps DEPTH messages on their way and sends a new one\n"
+        "for each that comes back. Every byte is checked. Status 1 when something was lost or wrong.")
         .choice("PROTOCOL", flags.protocol, {"tcp", "udp"}, "tcp or udp")
         .add(flags)
         .number("--connections", flags.connections, 1, 1'000'000, "connections at the same time")
         .number("--size", flags.size, 1, 16 << 20, "bytes of a message (for udp 8 to 65507)")
         .number("--depth", flags.depth, 1, 65536, "messages on their way on each connection")
-        .number("--messages", flags.messages, 0, 1'000'000'000, "ends after so many on each connection; 0: after --duration")
+        .number("--messages", flags.messages, 0, 1'000'000'000,
+                "ends after so many on each connection; 0: after --duration")
         .time("--duration", flags.length, "how long to measure")
         .time("--warm-up", flags.warm_up, "how long to run before that")
         .time("--timeout", flags.timeout, "when to give up a datagram, and a server from which nothing comes")
@@ -336,8 +343,9 @@ int main(int argc, char** argv) {
         app::refuse(fmt::format("--size: '{}' does not fit a datagram; write a number from 8 to 65507", flags.size));
     }
     if (flags.connections + 64 > app::descriptor_limit()) {
-        app::refuse(fmt::format("--connections: '{}' needs as many descriptors, and {} are allowed here (ulimit -Hn); write less",
-                                flags.connections, app::descriptor_limit()));
+        app::refuse(fmt::format(
+            "--connections: '{}' needs as many descriptors, and {} are allowed here (ulimit -Hn); write less",
+            flags.connections, app::descriptor_limit()));
     }
     return app::run(flags, generate(flags));
 }

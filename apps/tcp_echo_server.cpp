@@ -9,8 +9,8 @@
 
 using namespace sennit;
 
-// One connection, from its beginning to its end. `recv` gives 0 when the client has finished sending (or when the server was
-// asked to end, and everything that had arrived has been received); returning closes the connection.
+// One connection, from its beginning to its end. `recv` gives 0 when the client has finished sending (or when the
+// server was asked to end, and everything that had arrived has been received); returning closes the connection.
 task<> echo(net::tcp_stream peer, app::traffic& total) {
     ++total.served;
     std::array<std::byte, 16384> buffer;

@@ -13,7 +13,7 @@ using namespace sennit;
 task<> converse(const app::client_flags& flags) {
     auto server = co_await net::connect(flags.host, flags.port);
     app::input_lines input;
-    std::array<char, 65536> answer;
+    std::array<char, 4096> answer;
     for (;;) {
         co_await app::print("> ");
         auto line = co_await input.next();

@@ -13,7 +13,7 @@ using namespace sennit;
 // What was said does not matter, only that something was: a chunk is what one `recv` gives. Streams do not keep the
 // boundaries of what was sent; line_time_server shows how to put some into them.
 task<> tell_time(net::tcp_stream peer) {
-    std::array<std::byte, 65536> ignored;
+    std::array<std::byte, 4096> ignored;
     while (co_await peer.recv(ignored) != 0) {
         const std::string answer = app::time_stamp() + " Oh?";
         co_await peer.send(answer);
@@ -28,6 +28,8 @@ task<> serve(const app::server_flags& flags) {
 
 int main(int argc, char** argv) {
     app::server_flags flags;
-    app::command_line("Answers each chunk it receives with `[Mon Nov 23 21:07:41 2026] Oh?`.").add(flags).parse(argc, argv);
+    app::command_line("Answers each chunk it receives with `[Mon Nov 23 21:07:41 2026] Oh?`.")
+        .add(flags)
+        .parse(argc, argv);
     return app::run(flags, serve(flags));
 }

@@ -1,4 +1,5 @@
-// three_models: the same three jobs one after another, on three threads, and interleaved by the event loop, as timelines
+// three_models: the same three jobs one after another, on three threads, and interleaved by the event loop, as
+// timelines
 
 #include <fmt/format.h>
 #include <sys/prctl.h>
@@ -202,7 +203,8 @@ std::string row(const outcome& from, int job, duration column) {
             const auto last = std::min<std::int64_t>(each.at / column, columns - 1);
             for (auto i = first; i <= last; ++i) {
                 char& cell = line[static_cast<std::size_t>(i)];
-                if (begun->what == activity::working || cell == ' ') cell = begun->what == activity::working ? '#' : '.';
+                if (begun->what == activity::working || cell == ' ')
+                    cell = begun->what == activity::working ? '#' : '.';
             }
         }
         begun = &each;
@@ -211,13 +213,16 @@ std::string row(const outcome& from, int job, duration column) {
 }
 
 void show(const char* name, const outcome& of, duration column) {
-    fmt::print("\n{}: {} ms, peak memory {:.1f} MiB\n", name, of.total / 1ms, static_cast<double>(of.peak_kilobytes) / 1024);
+    fmt::print("\n{}: {} ms, peak memory {:.1f} MiB\n", name, of.total / 1ms,
+               static_cast<double>(of.peak_kilobytes) / 1024);
     for (int i = 0; i != job_count; ++i) fmt::print("  job {} |{}|\n", i + 1, row(of, i, column));
 }
 
 int main(int argc, char** argv) {
     app::loop_flags flags;
-    app::command_line("Shows three ways to run three jobs that mostly wait, and what each costs.").add(flags).parse(argc, argv);
+    app::command_line("Shows three ways to run three jobs that mostly wait, and what each costs.")
+        .add(flags)
+        .parse(argc, argv);
     const event_loop_options options{flags.backend};
     try {
         const child server = start([&](int output) { ::_exit(sennit::run(serve_slowly(output), options)); });
@@ -232,8 +237,9 @@ int main(int argc, char** argv) {
         ::waitpid(server.process, nullptr, 0);
 
         const duration column = std::max({in_turn.total, threaded.total, evented.total}) / columns + 1ns;
-        fmt::print("Three jobs; each {} times works for {} ms (#) and waits {} ms for a server (.). A column is {} ms.\n", rounds,
-                   work_time / 1ms, answer_time / 1ms, column / 1ms);
+        fmt::print(
+            "Three jobs; each {} times works for {} ms (#) and waits {} ms for a server (.). A column is {} ms.\n",
+            rounds, work_time / 1ms, answer_time / 1ms, column / 1ms);
         show("one after another", in_turn, column);
         show("on three threads", threaded, column);
         show("interleaved on one thread by the event loop", evented, column);

@@ -12,7 +12,7 @@
 
 using namespace sennit;
 
-constexpr std::size_t longest_datagram = 65507;             // 65535 less the headers of IPv4 and UDP
+constexpr std::size_t longest_datagram = 65507;              // 65535 less the headers of IPv4 and UDP
 constexpr std::size_t longest_text = longest_datagram - 27;  // the answer begins with 27 bytes of its own
 
 struct options : app::server_flags {

@@ -9,8 +9,8 @@
 
 namespace app {
 
-/// An endless sequence of bytes to send and to recognise. It repeats after a prime number of them, so a server that mixes
-/// up the pages of its buffers, or the connections, cannot send back something that looks right.
+/// An endless sequence of bytes to send and to recognise. It repeats after a prime number of them, so a server that
+/// mixes up the pages of its buffers, or the connections, cannot send back something that looks right.
 class byte_pattern {
   public:
     static constexpr std::size_t longest_piece = 65536;

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <limits>
 #include <map>
@@ -47,8 +48,7 @@ std::uint64_t number_between(const std::string& text, std::uint64_t least, std::
 std::uint16_t port_from(const std::string& text, std::uint64_t least) {
     std::uint64_t value = 0;
     if (!read_number(text, value) || value < least || value > highest_port) {
-        throw bad_value(
-            fmt::format("'{}' is not a port; write a number from {} to {}", text, least, highest_port));
+        throw bad_value(fmt::format("'{}' is not a port; write a number from {} to {}", text, least, highest_port));
     }
     return static_cast<std::uint16_t>(value);
 }
@@ -109,9 +109,10 @@ std::string check_path(const std::string& text) {
     try {
         static_cast<void>(unix_path{text}.where());
     } catch (const std::invalid_argument& error) {
-        throw bad_value(fmt::format("'{}' is not a place for a socket; write a path such as /tmp/echo.sock, or "
-                                    "@NAME for an abstract name ({})",
-                                    text, error.what()));
+        throw bad_value(
+            fmt::format("'{}' is not a place for a socket; write a path such as /tmp/echo.sock, or "
+                        "@NAME for an abstract name ({})",
+                        text, error.what()));
     }
     return text;
 }
@@ -130,8 +131,8 @@ struct command_line::state {
     }
 
     /// `wanted` says what to write, for when the value is missing.
-    void add(const std::string& name, const std::string& type, const std::string& wanted, const std::string& shown_default,
-             const std::string& help, std::function<void(const std::string&)> take) {
+    void add(const std::string& name, const std::string& type, const std::string& wanted,
+             const std::string& shown_default, const std::string& help, std::function<void(const std::string&)> take) {
         const bool positional = !name.starts_with('-');
         const auto read = [name, take](const CLI::results_t& values) {
             try {
@@ -203,8 +204,8 @@ command_line& command_line::flag(const char* name, bool& value, const char* help
     return *this;
 }
 
-command_line& command_line::number(const char* name, std::uint64_t& value, std::uint64_t least,
-                                   std::uint64_t most, const char* help) {
+command_line& command_line::number(const char* name, std::uint64_t& value, std::uint64_t least, std::uint64_t most,
+                                   const char* help) {
     state_->add(name, "NUMBER", fmt::format("a number from {} to {}", least, most), std::to_string(value), help,
                 [&value, least, most](const std::string& text) { value = number_between(text, least, most); });
     return *this;
@@ -217,8 +218,8 @@ command_line& command_line::time(const char* name, duration& value, const char* 
     return *this;
 }
 
-command_line& command_line::choice(const char* name, std::string& value,
-                                   std::initializer_list<const char*> choices, const char* help) {
+command_line& command_line::choice(const char* name, std::string& value, std::initializer_list<const char*> choices,
+                                   const char* help) {
     const std::vector<std::string> known(choices.begin(), choices.end());
     const std::string list = fmt::format("{}", fmt::join(known, ", "));
     state_->add(name, "", "one of " + list, "", help, [&value, known, list](const std::string& text) {
@@ -239,16 +240,17 @@ command_line& command_line::listening_place(const char* name, host_and_port& val
 }
 
 command_line& command_line::target_place(const char* name, host_and_port& value, const char* help) {
-    state_->add(name, "", "[HOST:]PORT", "", help,
-                [&value](const std::string& text) { value = place_from(text, 1); });
+    state_->add(name, "", "[HOST:]PORT", "", help, [&value](const std::string& text) { value = place_from(text, 1); });
     return *this;
 }
 
 void command_line::parse(int argc, char** argv) {
     CLI::App& parser = state_->parser;
+    parser.name(std::filesystem::path(argv[0]).filename());
     try {
         parser.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
+        for (const auto& [name, option] : state_->required) option->required();  // shown without brackets
         fmt::print("{}", parser.help());
         std::exit(0);
     } catch (const CLI::ParseError& error) {

@@ -12,7 +12,9 @@ namespace {
 
 using namespace sennit;
 
-double microseconds(duration length) { return std::chrono::duration<double, std::micro>(length).count(); }
+double microseconds(duration length) {
+    return std::chrono::duration<double, std::micro>(length).count();
+}
 
 double per_second(double count, duration elapsed) {
     const double seconds = std::chrono::duration<double>(elapsed).count();

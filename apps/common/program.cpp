@@ -67,6 +67,8 @@ std::uint64_t descriptor_limit() {
     return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : 0;
 }
 
-int run(const loop_flags& flags, task<> program) { return run(flags, with_status(std::move(program))); }
+int run(const loop_flags& flags, task<> program) {
+    return run(flags, with_status(std::move(program)));
+}
 
 }  // namespace app

@@ -1,5 +1,5 @@
-// What one stranger's terminal may be sent from another. Its one hard idea: a byte that is no valid UTF-8 is replaced alone,
-// and reading goes on with the next one, so nothing that follows can hide behind it.
+// What one stranger's terminal may be sent from another. Its one hard idea: a byte that is no valid UTF-8 is replaced
+// alone, and reading goes on with the next one, so nothing that follows can hide behind it.
 
 #include <array>
 #include <cstddef>
@@ -35,8 +35,8 @@ character decode(std::string_view text) {
 
 bool only_prints(std::uint32_t code) {
     const bool control = (code < 0x20 && code != '\t') || (code >= 0x7f && code < 0xa0);
-    const bool direction = (code >= 0x200e && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
-                           (code >= 0x2066 && code <= 0x2069);
+    const bool direction =
+        (code >= 0x200e && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
     return !control && !direction;
 }
 

@@ -20,8 +20,8 @@ sennit::task<> print(sennit::const_bytes bytes);
 /// Standard input by lines.
 class input_lines {
   public:
-    /// Suspends until there is a line; gives it without its newline, or nothing at the end of the input. A last line need
-    /// not have a newline. Throws when a line is longer than a megabyte.
+    /// Suspends until there is a line; gives it without its newline, or nothing at the end of the input. A last line
+    /// need not have a newline. Throws when a line is longer than a megabyte.
     sennit::task<std::optional<std::string>> next();
 
   private:

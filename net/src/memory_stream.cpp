@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 #include <sennit/net/memory_stream.hpp>
 
@@ -104,7 +105,8 @@ void memory_pipe::move_bytes() noexcept {
     } while (moved != 0 && sender_ != nullptr && receiver_ != nullptr);
 
     if (sender_ != nullptr && sender_->is_complete()) end_sender(0);
-    if (receiver_ != nullptr && (receiver_->is_complete() || (finished_ && queue_.empty()))) end_receiver(0);
+    // A receiver that could take more has emptied the queue.
+    if (receiver_ != nullptr && (receiver_->is_complete() || finished_)) end_receiver(0);
 }
 
 void memory_pipe::end(memory_operation& ended, int error) noexcept {

@@ -293,8 +293,10 @@ TEST_P(CancelRace, OperationInACancelledScopeDoesNotBegin) {
 
 TEST_P(CancelRace, ConnectToAFullBacklogCanBeCancelled) {
     run([]() -> task<> {
-        const std::size_t before = open_descriptors();
-        {
+        std::size_t before = 0;
+        for (int round = 0; round != 3; ++round) {
+            co_await settle();
+            if (round == 1) before = open_descriptors();  // a backend may open something for its own use, once
             const auto name = net::endpoint::unix_abstract("sennit-test-full-backlog");
             auto listener = co_await net::unix_listener::bind(name, 0);
             const raw_socket fills_it = raw_connect(name);

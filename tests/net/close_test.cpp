@@ -212,9 +212,12 @@ TEST_P(Close, ListenerCanEndBeforeTheAccepterGoesOn) {
 TEST_P(Close, NumberUsedAgainBelongsToTheNewStreamAlone) {
     run([]() -> task<> {
         int reused = 0;
+        auto listener = co_await net::tcp_listener::bind({"127.0.0.1", 0});
         for (int round = 0; round != 50; ++round) {
-            auto old = co_await tcp_with_raw_peer();
-            const int number = old.first.native_handle();
+            raw_socket old_peer = raw_connect(listener.local_endpoint());
+            auto old = co_await listener.accept();
+            const int number = old.native_handle();
+            raw_socket fresh_peer = raw_stream(net::family::ipv4);
             // A second name keeps the old connection, and what epoll knows of it, alive.
             const raw_socket second_name(::fcntl(number, F_DUPFD_CLOEXEC, 100));
             std::error_code old_error;
@@ -222,23 +225,24 @@ TEST_P(Close, NumberUsedAgainBelongsToTheNewStreamAlone) {
             co_await with_task_group([&](task_group& group) -> task<> {
                 group.spawn([&]() -> task<> {
                     std::array<char, 16> buffer;
-                    old_error = co_await error_of(old.first.recv(buffer));
+                    old_error = co_await error_of(old.recv(buffer));
                 });
                 co_await settle();
-                old.first.close();
+                old.close();
                 co_await settle();
-                auto fresh = co_await tcp_with_raw_peer();
-                reused += fresh.first.native_handle() == number;
+                EXPECT_TRUE(raw_connect(fresh_peer, listener.local_endpoint()));
+                auto fresh = co_await listener.accept();
+                reused += fresh.native_handle() == number;
                 group.spawn([&]() -> task<> {
                     std::array<char, 16> buffer;
-                    const std::size_t count = co_await fresh.first.recv(buffer);
+                    const std::size_t count = co_await fresh.recv(buffer);
                     fresh_text.assign(buffer.data(), count);
                 });
                 co_await settle();
-                old.second.send("for the old one");
+                old_peer.send("for the old one");
                 co_await settle();
                 EXPECT_EQ(fresh_text, "");
-                fresh.second.send("for the new one");
+                fresh_peer.send("for the new one");
                 while (fresh_text.empty()) co_await settle(1);
             });
             EXPECT_EQ(old_error, std::errc::operation_canceled);

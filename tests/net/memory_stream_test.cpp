@@ -14,7 +14,6 @@
 #include <sennit/net/memory_stream.hpp>
 #include <sennit/result.hpp>
 #include <sennit/task_group.hpp>
-#include <sennit/timeout.hpp>
 #include <sennit/yield.hpp>
 
 #include "support/byte_stream_conformance.hpp"

@@ -5,12 +5,9 @@
 #include <netdb.h>
 
 #include <algorithm>
-#include <atomic>
 #include <future>
 #include <memory>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -18,6 +15,7 @@
 #include <sennit/event.hpp>
 #include <sennit/net/detail/lookup.hpp>
 #include <sennit/net/resolve.hpp>
+#include <sennit/result.hpp>
 #include <sennit/task_group.hpp>
 
 #include "support/on_backends.hpp"
@@ -91,6 +89,12 @@ TEST_P(Resolve, LocalhostIsFoundWithoutDuplicates) {
         EXPECT_EQ(std::count(found.begin(), found.end(), each), 1) << each.to_string();
     }
     for (const endpoint& each : addresses("localhost", ip_family::ipv4)) EXPECT_TRUE(each.address().is_v4());
+    const auto v6 = loop().run(as_result(resolve("localhost", 80, {ip_family::ipv6})));
+    if (!v6) {
+        EXPECT_EQ(v6.error().category(), resolver_category()) << v6.error().message();
+    } else {
+        for (const endpoint& each : *v6) EXPECT_TRUE(each.address().is_v6()) << each.to_string();
+    }
 }
 
 TEST_P(Resolve, UnknownNamesAreNamedInTheError) {

@@ -191,13 +191,22 @@ class raw_socket {
     int fd_;
 };
 
-/// A raw peer connected to a listener; -1 inside when that failed.
-inline raw_socket raw_connect(const net::endpoint& where) {
+/// A raw stream socket for endpoints of this family, not connected yet.
+inline raw_socket raw_stream(net::family kind) {
+    const int domain = kind == net::family::unix_domain ? AF_UNIX : kind == net::family::ipv4 ? AF_INET : AF_INET6;
+    return raw_socket(::socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+inline bool raw_connect(raw_socket& peer, const net::endpoint& where) {
     alignas(8) unsigned char storage[net::endpoint::max_sockaddr_size];
     const std::uint32_t length = where.to_sockaddr(storage);
-    const int domain = where.is_unix() ? AF_UNIX : where.family() == net::family::ipv4 ? AF_INET : AF_INET6;
-    raw_socket peer(::socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (::connect(peer.get(), reinterpret_cast<const sockaddr*>(storage), length) != 0) return raw_socket();
+    return ::connect(peer.get(), reinterpret_cast<const sockaddr*>(storage), length) == 0;
+}
+
+/// A raw peer connected to a listener; -1 inside when that failed.
+inline raw_socket raw_connect(const net::endpoint& where) {
+    raw_socket peer = raw_stream(where.family());
+    if (!raw_connect(peer, where)) peer.close();
     return peer;
 }
 

@@ -34,8 +34,7 @@ backend_kind kind_from_environment() {
     if (name == "auto") return backend_kind::automatic;
     if (name == "io_uring") return backend_kind::io_uring;
     if (name == "epoll") return backend_kind::epoll;
-    throw std::invalid_argument("SENNIT_BACKEND is \"" + std::string(name) +
-                                "\"; it may be auto, io_uring or epoll");
+    throw std::invalid_argument("SENNIT_BACKEND is \"" + std::string(name) + "\"; it may be auto, io_uring or epoll");
 }
 
 #if SENNIT_HAVE_IO_URING
@@ -69,8 +68,7 @@ chosen_backend choose_io_uring(wish_of whose) {
 #endif
     if (whose == wish_of::nobody) return {make_epoll_backend(), "epoll: " + why};
     throw std::system_error(error, std::string("io_uring was requested by ") + in_words(whose) +
-                                       " and cannot be used: " + why +
-                                       "; allow it, or request epoll or auto");
+                                       " and cannot be used: " + why + "; allow it, or request epoll or auto");
 }
 
 }  // namespace

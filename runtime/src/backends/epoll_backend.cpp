@@ -10,9 +10,10 @@
 //   EPOLLPRI is watched. After EPOLLRDHUP no further edge may come: from then on every read is tried.
 // - EPOLLOUT is watched only while it is needed: a datagram or Unix socket gives an edge for every message that
 //   leaves its send buffer (sock_def_write_space), each of which would end a sleep for nothing.
-// - A descriptor that always has data at once, as in short connections, never gets registered: EPOLL_CTL_ADD and DEL
-//   cost more than four calls that say EAGAIN.
-// - accept4 that finds no connection costs ten times as much as poll(2) that says so: it makes a file first.
+// - A descriptor that always has data at once, as in short connections to a busy server, need not be registered:
+//   EPOLL_CTL_ADD and DEL cost more than four calls that say EAGAIN.
+// - accept4 that finds no connection costs ten times as much as poll(2) that says so, as it makes a file first; and
+//   TCP_INFO of a listener (tcp(7)) gives the number of connections that wait.
 // - connect(2): EINPROGRESS, then writable, then SO_ERROR. A Unix socket whose peer's backlog is full gives EAGAIN
 //   and nothing will report when there is room: it is tried again, 1 ms later at first, 50 ms at most, driven by a
 //   timerfd so that a host loop which sleeps on the epoll descriptor sees it too.
@@ -40,6 +41,7 @@
 #include "epoll_set.hpp"
 #include "kernel_backend.hpp"
 #include "system_calls.hpp"
+#include "try_first.hpp"
 
 namespace sennit {
 
@@ -92,6 +94,7 @@ class epoll_backend final : public kernel_backend {
     std::size_t delivered_ = 0;
     duration retry_delay_ = shortest_retry;
     epoll_set set_;
+    try_first try_first_[2];  // for descriptors that were never read empty, and that were
     // Two lists in turn: what is submitted while one is worked off goes to the other, which bounds the work.
     operation_list attempt_lists_[2];
     operation_list* attempts_ = &attempt_lists_[0];
@@ -169,14 +172,17 @@ struct epoll_backend::attempt {
         epoll_descriptor* const descriptor = io.set_.find(request.fd);
         const bool waits = (request.flags & MSG_DONTWAIT) == 0;
         if (waits && descriptor != nullptr && !descriptor->readable) return descriptor->readers.push_back(what);
+        const bool unwatched = waits && descriptor != nullptr && descriptor->interest == 0;
+        if (unwatched && !io.try_first_[descriptor->drained].pays()) return io.park(what, request.fd, reading);
         const std::int32_t result =
             uninterrupted([&] { return ::recv(request.fd, request.data, request.size, request.flags | MSG_DONTWAIT); });
+        if (unwatched) io.try_first_[descriptor->drained].learn(result != -EAGAIN);
         if (waits && result == -EAGAIN) return io.park(what, request.fd, reading);
         // 0 is the end of the stream, which stays readable. Flags like MSG_PEEK leave data behind.
-        if (descriptor != nullptr && descriptor->tcp && (descriptor->interest & EPOLLIN) != 0 &&
-            !descriptor->always_try && request.flags == 0 && result > 0 &&
+        if (descriptor != nullptr && descriptor->tcp && !descriptor->always_try && request.flags == 0 && result > 0 &&
             static_cast<std::size_t>(result) < request.size) {
-            descriptor->readable = false;
+            descriptor->drained = true;
+            descriptor->readable = (descriptor->interest & EPOLLIN) == 0;
         }
         io.deliver(what, result);
     }
@@ -222,9 +228,12 @@ struct epoll_backend::attempt {
             if (const int error = detail::make_non_blocking(request.fd); error < 0) return io.deliver(what, error);
         }
         const bool tcp = own ? descriptor->tcp : detail::speaks_tcp(request.fd);
+        // What arrives after the count makes an edge. Zero does not count: not every kernel knows the number.
+        const int counted = tcp ? detail::accept_queue_length(request.fd) : 0;
         for (int i = 0; i < accepts_at_once; ++i) {
-            const bool known_ready = i == 0 && reported != 0;
-            if (!known_ready && detail::poll_now(request.fd, EPOLLIN) == 0) return io.park(what, request.fd, reading);
+            const bool known_ready = i < counted || (i == 0 && reported != 0);
+            const bool ready = known_ready || (counted == 0 && detail::poll_now(request.fd, EPOLLIN) != 0);
+            if (!ready) return io.park(what, request.fd, reading);
             const std::int32_t result =
                 uninterrupted([&] { return ::accept4(request.fd, nullptr, nullptr, io.socket_flags()); });
             if (result == -ECONNABORTED || result == -EPROTO) continue;

@@ -22,6 +22,7 @@ struct epoll_descriptor {
     bool readable = true;          ///< false: an EPOLLIN edge will come before a read can succeed
     bool writable = true;          ///< false: an EPOLLOUT edge will come before a write can succeed
     bool always_try = false;       ///< a short read does not mean that nothing is left
+    bool drained = false;          ///< a read has come back short
     bool own = false;              ///< opened or accepted by this backend, hence also closed by it
     bool tcp = false;
     operation_list readers;  ///< accept, recv, recvmsg and every poll
@@ -32,7 +33,7 @@ struct epoll_descriptor {
         ++generation;
         interest = 0;
         readable = writable = true;
-        always_try = own = tcp = false;
+        always_try = drained = own = tcp = false;
     }
 };
 

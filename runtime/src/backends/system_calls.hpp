@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -34,6 +35,14 @@ inline int make_non_blocking(int fd) noexcept {
     if (flags < 0) return -errno;
     if ((flags & O_NONBLOCK) != 0) return 0;
     return ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+/// The number of connections that wait at a listening TCP socket; 0 also if that cannot be known.
+inline int accept_queue_length(int fd) noexcept {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    const bool known = ::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_state == TCP_LISTEN;
+    return known ? static_cast<int>(info.tcpi_unacked) : 0;
 }
 
 inline bool speaks_tcp(int fd) noexcept {
