@@ -204,44 +204,35 @@ std::string explain_address(std::string_view text) {
 
 std::string explain(problem what, std::string_view where) {
     switch (what) {
-        case problem::none:
-            break;
-        case problem::empty:
-            return "it is empty; write 127.0.0.1:80, [::1]:80 or unix:/run/app.sock";
-        case problem::is_url:
-            return "it is a URL; write only the address and the port, such as 127.0.0.1:80";
+        case problem::none: break;
+        case problem::empty: return "it is empty; write 127.0.0.1:80, [::1]:80 or unix:/run/app.sock";
+        case problem::is_url: return "it is a URL; write only the address and the port, such as 127.0.0.1:80";
         case problem::is_unix_name:
             return "for a Unix socket write unix: in front, such as unix:/run/app.sock or unix:@name";
         case problem::no_address:
             return "it has no address; write one, such as 127.0.0.1:80, or 0.0.0.0:80 for every IPv4 address";
-        case problem::no_port:
-            return "it has no port; write one at the end, such as 127.0.0.1:80 or [::1]:80";
+        case problem::no_port: return "it has no port; write one at the end, such as 127.0.0.1:80 or [::1]:80";
         case problem::port_not_number:
             return quoted(where) + " is not a port; write a decimal number without leading zeros, such as 80";
         case problem::port_too_large:
             return "port " + quoted(where) + " is out of range; write a number from 0 to 65535";
-        case problem::not_an_address:
-            return explain_address(where);
+        case problem::not_an_address: return explain_address(where);
         case problem::v6_without_brackets:
             return "IPv6 needs brackets, and a port after them; write [" + std::string(where) + "]:80";
-        case problem::v4_in_brackets:
-            return "brackets are for IPv6 only; write " + std::string(where) + ":80";
+        case problem::v4_in_brackets: return "brackets are for IPv6 only; write " + std::string(where) + ":80";
         case problem::bracket_not_closed:
             return "the bracket is not closed; write an IPv6 address and port as [::1]:80";
         case problem::text_after_bracket:
             return quoted(where) + " follows the bracket; write a colon and the port there, such as [::1]:80";
-        case problem::path_empty:
-            return "a Unix path must not be empty; write one such as /run/app.sock";
-        case problem::path_with_nul:
-            return "a Unix path cannot hold a NUL byte; only an abstract name can";
+        case problem::path_empty: return "a Unix path must not be empty; write one such as /run/app.sock";
+        case problem::path_with_nul: return "a Unix path cannot hold a NUL byte; only an abstract name can";
         case problem::abstract_name_empty:
             return "an abstract Unix name must not be empty; write one such as app, which is unix:@app";
         case problem::name_too_long:
             return "a Unix path or abstract name has at most 107 bytes (unix(7)); write a shorter one, "
                    "such as a path relative to the working directory";
         case problem::bad_escape:
-            return quoted(where) +
-                   " is no escape; write \\xNN with two hexadecimal digits, a backslash as \\x5c";
+            return quoted(where) + " is no escape; write \\xNN with two hexadecimal digits, a backslash as \\x5c";
     }
     return {};
 }

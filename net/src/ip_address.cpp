@@ -101,8 +101,7 @@ std::string ip_address::to_string() const {
 
 }  // namespace sennit::net
 
-std::size_t std::hash<sennit::net::ip_address>::operator()(
-    const sennit::net::ip_address& address) const noexcept {
+std::size_t std::hash<sennit::net::ip_address>::operator()(const sennit::net::ip_address& address) const noexcept {
     // The length tells the versions apart; the scope is mixed in with a large odd factor.
     const auto bytes = address.bytes();
     const std::string_view raw(reinterpret_cast<const char*>(bytes.data()), bytes.size());

@@ -14,8 +14,7 @@ static_assert(sizeof(msghdr) <= sizeof(message_header) && alignof(msghdr) <= ali
 static_assert(sizeof(io_part) == sizeof(iovec) && offsetof(io_part, data) == offsetof(iovec, iov_base) &&
               offsetof(io_part, size) == offsetof(iovec, iov_len));
 
-void message_header::describe(io_part* parts, std::size_t count, void* address,
-                              std::uint32_t address_length) noexcept {
+void message_header::describe(io_part* parts, std::size_t count, void* address, std::uint32_t address_length) noexcept {
     auto* const header = new (storage_) msghdr{};
     header->msg_iov = reinterpret_cast<iovec*>(parts);
     header->msg_iovlen = count;
@@ -23,8 +22,12 @@ void message_header::describe(io_part* parts, std::size_t count, void* address,
     header->msg_namelen = address_length;
 }
 
-std::uint32_t message_header::address_length() const noexcept { return get()->msg_namelen; }
+std::uint32_t message_header::address_length() const noexcept {
+    return get()->msg_namelen;
+}
 
-bool message_header::truncated() const noexcept { return (get()->msg_flags & MSG_TRUNC) != 0; }
+bool message_header::truncated() const noexcept {
+    return (get()->msg_flags & MSG_TRUNC) != 0;
+}
 
 }  // namespace sennit::net::detail

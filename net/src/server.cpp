@@ -1,5 +1,5 @@
-// A server's life beyond accept and handler. Its one hard idea is the polite end: a connection that drains is told "end of
-// stream" by us, not by the kernel, as soon as it has received everything that arrived. Its handler then finishes as
+// A server's life beyond accept and handler. Its one hard idea is the polite end: a connection that drains is told "end
+// of stream" by us, not by the kernel, as soon as it has received everything that arrived. Its handler then finishes as
 // it would for any client that is done, and afterwards the socket is closed in the order that loses nothing:
 // our end of stream goes out, then we wait for the peer's.
 
@@ -85,7 +85,9 @@ server::server(environment where, const serve_options& options)
     accepting_.attach(*where.scope);
 }
 
-void server::start() { helpers_.spawn(watch_for_stop()); }
+void server::start() {
+    helpers_.spawn(watch_for_stop());
+}
 
 task<> server::watch_for_stop() {
     co_await where_.loop->stop().requested_event();
@@ -157,8 +159,7 @@ task<> server::say_goodbye(served_connection& connection) {
         std::array<std::byte, 512> ignored;
         for (;;) {
             const auto got = co_await as_result(transfer_awaiter(
-                connected, direction::receiving,
-                recv_request{connected->fd(), ignored.data(), ignored.size(), 0}));
+                connected, direction::receiving, recv_request{connected->fd(), ignored.data(), ignored.size(), 0}));
             if (!got || *got == 0) co_return;
         }
     };

@@ -31,9 +31,13 @@ task<tcp_stream> tcp_stream::connect(endpoint peer) {
     co_return stream;
 }
 
-void tcp_stream::set_no_delay(bool on) { open_core().set_option(IPPROTO_TCP, TCP_NODELAY, on, "set_no_delay"); }
+void tcp_stream::set_no_delay(bool on) {
+    open_core().set_option(IPPROTO_TCP, TCP_NODELAY, on, "set_no_delay");
+}
 
-bool tcp_stream::no_delay() const { return open_core().get_option(IPPROTO_TCP, TCP_NODELAY, "no_delay") != 0; }
+bool tcp_stream::no_delay() const {
+    return open_core().get_option(IPPROTO_TCP, TCP_NODELAY, "no_delay") != 0;
+}
 
 void tcp_stream::set_keep_alive(bool on) {
     open_core().set_option(SOL_SOCKET, SO_KEEPALIVE, on, "set_keep_alive");

@@ -2,11 +2,13 @@
 // find its own address in use. Whether anyone lives there is asked by connecting: a refused connection
 // means nobody, and only then is the path replaced. The other way round, a path is removed only while it is ours.
 
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -16,6 +18,7 @@
 #include <sennit/net/detail/bound_path.hpp>
 #include <sennit/net/detail/connect_operation.hpp>
 #include <sennit/net/unix.hpp>
+#include <sennit/sleep.hpp>
 #include <sennit/yield.hpp>
 
 namespace sennit::net {
@@ -34,17 +37,41 @@ bool is_socket(const std::string& path) {
     return ::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);
 }
 
-/// Whether nobody accepts at the path of a socket. Such a connect never waits: where a listener's backlog is full it
-/// fails with EAGAIN, and somebody lives there.
-bool is_left_behind(const endpoint& where) {
+/// Who listens at the path of a socket.
+enum class tenant { nobody, somebody, ended_process };
+
+tenant tenant_of(const endpoint& where) {
     alignas(8) unsigned char storage[endpoint::max_sockaddr_size];
     const std::uint32_t length = where.to_sockaddr(storage);
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) throw std::system_error(errno, std::system_category(), "bind " + where.to_string());
-    const bool refused =
-        ::connect(fd, reinterpret_cast<const sockaddr*>(storage), length) != 0 && errno == ECONNREFUSED;
+    tenant who = tenant::somebody;
+    // This connect never waits: where the backlog is full it fails with EAGAIN, and somebody lives there.
+    if (::connect(fd, reinterpret_cast<const sockaddr*>(storage), length) != 0) {
+        if (errno == ECONNREFUSED) who = tenant::nobody;
+    } else {
+        ucred listener{};  // of the process that called listen(2); the number is 0 when we cannot see that process
+        socklen_t size = sizeof listener;
+        const int known = ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &size);
+        if (known == 0 && listener.pid > 0 && ::kill(listener.pid, 0) != 0 && errno == ESRCH) {
+            who = tenant::ended_process;
+        }
+    }
     ::close(fd);
-    return refused;
+    return who;
+}
+
+/// Whether the path of a socket may be replaced. The kernel takes down the ring of a killed process after the process
+/// has ended, and a listener with an accept in that ring lives until then.
+task<bool> is_left_behind(endpoint where) {
+    constexpr duration step = std::chrono::milliseconds(10);
+    constexpr duration longest = std::chrono::seconds(1);
+    tenant who = tenant_of(where);
+    for (duration waited{}; who == tenant::ended_process && waited < longest; waited += step) {
+        co_await sleep_for(step);
+        who = tenant_of(where);
+    }
+    co_return who == tenant::nobody;
 }
 
 /// Two connected sockets of the loop's backend.
@@ -103,7 +130,10 @@ task<unix_listener> unix_listener::bind(endpoint where, int backlog) {
         throw std::invalid_argument("unix_listener::bind: a listener needs a name; write unix:/path or unix:@name");
     }
     std::string path(where.path());
-    if (is_socket(path) && is_left_behind(where)) ::unlink(path.c_str());
+    if (is_socket(path)) {
+        const bool replaceable = co_await is_left_behind(where);
+        if (replaceable) ::unlink(path.c_str());
+    }
     detail::acceptor_core* const core = detail::open_acceptor(loop, where, backlog, false);
     unix_listener listener(core);
     if (!path.empty()) core->take_path(detail::bound_path(std::move(path)));

@@ -95,9 +95,8 @@ void event_loop::check_usable() const {
         throw std::logic_error("sennit::event_loop: used on a thread that did not make it; use post()");
     }
     if (running_here != nullptr) {
-        throw std::logic_error(running_here == this
-                                   ? "sennit::event_loop: run inside itself; co_await the task instead"
-                                   : "sennit::event_loop: another loop is running on this thread");
+        throw std::logic_error(running_here == this ? "sennit::event_loop: run inside itself; co_await the task instead"
+                                                    : "sennit::event_loop: another loop is running on this thread");
     }
     if (*wiped_on_fork_ == 0) {
         throw std::logic_error("sennit::event_loop: used after fork(); make the loop in the child, after the fork");
@@ -163,11 +162,14 @@ time_point event_loop::next_deadline() const noexcept {
 }
 
 void event_loop::arm(detail::timer& timer, time_point deadline) noexcept {
-    if (thread_ != &detail::thread_marker) [[unlikely]] wrong_thread();
+    if (thread_ != &detail::thread_marker) [[unlikely]]
+        wrong_thread();
     timers_->arm(timer, deadline);
 }
 
-void event_loop::disarm(detail::timer& timer) noexcept { timers_->cancel(timer); }
+void event_loop::disarm(detail::timer& timer) noexcept {
+    timers_->cancel(timer);
+}
 
 blocking_pool& event_loop::blocking() {
     if (blocking_ == nullptr) blocking_ = std::make_unique<blocking_pool>();
@@ -181,8 +183,7 @@ std::string event_loop::describe() const {
 }
 
 void event_loop::wrong_thread() noexcept {
-    detail::misuse(
-        "something of an event loop was used on another thread; hand it over with event_loop::post");
+    detail::misuse("something of an event loop was used on another thread; hand it over with event_loop::post");
 }
 
 }  // namespace sennit

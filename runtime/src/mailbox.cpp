@@ -1,6 +1,6 @@
 // Letters from other threads: a lock-free stack that the loop's thread takes whole and reverses. Only the thread
-// that finds the stack empty wakes the loop, so a burst costs one wake-up. A mark that takes the place of the stack says
-// that the loop is gone: so no letter can be left behind in a mailbox that nobody empties any more.
+// that finds the stack empty wakes the loop, so a burst costs one wake-up. A mark that takes the place of the stack
+// says that the loop is gone: so no letter can be left behind in a mailbox that nobody empties any more.
 
 #include <utility>
 
@@ -9,7 +9,9 @@
 
 namespace sennit::detail {
 
-mailbox::~mailbox() { throw_away(); }
+mailbox::~mailbox() {
+    throw_away();
+}
 
 bool mailbox::post(std::unique_ptr<letter> mail) {
     letter* before = newest_.load(std::memory_order_relaxed);

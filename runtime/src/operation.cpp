@@ -23,9 +23,13 @@ void operation::submit_to(event_loop& loop) noexcept {
     loop.io().submit(*this);
 }
 
-void operation::cancel_wait() noexcept { where().loop->io().cancel(*this); }
+void operation::cancel_wait() noexcept {
+    where().loop->io().cancel(*this);
+}
 
-void operation::complete(completion done) noexcept { finish(done.result); }
+void operation::complete(completion done) noexcept {
+    finish(done.result);
+}
 
 void operation::finish(std::int32_t result) noexcept {
     result_ = result;

@@ -6,8 +6,12 @@
 
 namespace sennit {
 
-detail::poll_awaiter wait_readable(int fd) noexcept { return {fd, POLLIN}; }
+detail::poll_awaiter wait_readable(int fd) noexcept {
+    return {fd, POLLIN};
+}
 
-detail::poll_awaiter wait_writable(int fd) noexcept { return {fd, POLLOUT}; }
+detail::poll_awaiter wait_writable(int fd) noexcept {
+    return {fd, POLLOUT};
+}
 
 }  // namespace sennit

@@ -23,6 +23,8 @@ int descriptor_of(const request& what) noexcept {
     return std::visit([](const auto& each) { return each.fd; }, what);
 }
 
-const char* name_of(const request& what) noexcept { return std::visit(name_visitor{}, what); }
+const char* name_of(const request& what) noexcept {
+    return std::visit(name_visitor{}, what);
+}
 
 }  // namespace sennit

@@ -1,5 +1,6 @@
-// The end of tasks in a group. Its one hard idea: cancellation is no failure. Whether a `cancelled` that came out of a child
-// goes on to the owner depends on who asked for it: the owner's own scope (it goes on), or only this group (it ends here).
+// The end of tasks in a group. Its one hard idea: cancellation is no failure. Whether a `cancelled` that came out of a
+// child goes on to the owner depends on who asked for it: the owner's own scope (it goes on), or only this group (it
+// ends here).
 
 #include <cstdio>
 #include <string>
@@ -12,7 +13,9 @@
 namespace sennit {
 
 // Not inline: every `task<>` refers to it, also in files that include task.hpp and know no groups.
-void detail::promise<void>::finish_spawned() noexcept { group->child_ended(*this); }
+void detail::promise<void>::finish_spawned() noexcept {
+    group->child_ended(*this);
+}
 
 task_group::~task_group() {
     if (running_ != 0) detail::misuse("a task group was destroyed while tasks run in it; join it first");

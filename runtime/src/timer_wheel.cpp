@@ -163,8 +163,7 @@ void timer_wheel::move_to_due(std::size_t slot) noexcept {
 
 // The first occupied slot of the lowest occupied level; `due_list`, behind all slots, when there is none.
 std::size_t timer_wheel::first_slot() const noexcept {
-    const auto level =
-        static_cast<std::size_t>(std::countr_zero(occupied_levels_ | (std::uint64_t{1} << levels)));
+    const auto level = static_cast<std::size_t>(std::countr_zero(occupied_levels_ | (std::uint64_t{1} << levels)));
     if (level == levels) return due_list;
     return level * slots_per_level + static_cast<std::size_t>(std::countr_zero(occupied_[level]));
 }

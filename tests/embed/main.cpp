@@ -43,4 +43,6 @@ task<int> round_trip() {
 
 }  // namespace
 
-int main() { return run(round_trip()); }
+int main() {
+    return run(round_trip());
+}

@@ -25,8 +25,8 @@ SENNIT_ON_ALL_BACKENDS(CancelRace);
 
 constexpr int rounds = 1000;
 
-/// Runs `wait` in a group and cancels it `turns_after` turns after `event` or, when that is negative, as many turns before it. In
-/// between nothing but the kernel moves.
+/// Runs `wait` in a group and cancels it `turns_after` turns after `event` or, when that is negative, as many turns
+/// before it. In between nothing but the kernel moves.
 template <class Wait, class Event>
 task<> let_meet(int turns_before, int turns_after, Wait& wait, Event& event) {
     co_await with_task_group([&](task_group& group) -> task<> {

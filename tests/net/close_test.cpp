@@ -1,5 +1,6 @@
 // The end of sockets, in the middle of operations, before and after their loop. Its one hard idea: whoever waits is
-// woken, the peer sees the end, the number of the descriptor may be used again at once, and nobody touches what is gone.
+// woken, the peer sees the end, the number of the descriptor may be used again at once, and nobody touches what is
+// gone.
 
 #include <array>
 #include <memory>

@@ -37,8 +37,7 @@ using namespace std::string_view_literals;
 // ---- What holds at compile time ---------------------------------------------------------------------------
 
 constexpr endpoint written_in_code{"127.0.0.1", 21111};
-static_assert(written_in_code == endpoint(ip_address::loopback_v4(), 21111) &&
-              written_in_code.port() == 21111);
+static_assert(written_in_code == endpoint(ip_address::loopback_v4(), 21111) && written_in_code.port() == 21111);
 static_assert(endpoint() == endpoint("0.0.0.0", 0) && endpoint("::", 0) != endpoint());
 static_assert(written_in_code.with_port(7) == endpoint("127.0.0.1", 7) &&
               written_in_code.with_port(7) != written_in_code);
@@ -149,13 +148,11 @@ TEST(Endpoint, BadTextIsRefusedWithWhatToWriteInstead) {
         {"[::1]80", "'80' follows the bracket; write a colon"},
         {"[127.0.0.1]:80", "brackets are for IPv6 only; write 127.0.0.1:80"},
         {"[localhost]:80", "'localhost' is not an IP address"},
-        {"localhost:80",
-         "'localhost' is not an IP address; write 127.0.0.1 or ::1, or resolve the name with "},
+        {"localhost:80", "'localhost' is not an IP address; write 127.0.0.1 or ::1, or resolve the name with "},
         {"localhost", "'localhost' is not an IP address"},
         {"*:80", "'*' is not an IP address; write 0.0.0.0 for every IPv4 address"},
         {"127.1:80", "'127.1' is not an IP address; write four decimal numbers"},
-        {"[fe80::1%nope.0]:80",
-         "this host has no interface 'nope.0', write the name or index of one after the %"},
+        {"[fe80::1%nope.0]:80", "this host has no interface 'nope.0', write the name or index of one after the %"},
         {"http://127.0.0.1:80", "it is a URL; write only the address and the port"},
         {"/run/app.sock", "for a Unix socket write unix: in front"},
         {"@app", "for a Unix socket write unix: in front"},
@@ -199,16 +196,14 @@ TEST(Endpoint, BadLiteralIsRefusedWithWhatToWriteInstead) {
         const std::string message = refusal([literal = text] { static_cast<void>(endpoint{literal, 80}); });
         EXPECT_NE(message.find(expected), std::string::npos) << message << "\n  lacks: " << expected;
     }
-    const std::string long_message =
-        refusal([] { static_cast<void>(endpoint(std::string(100'000, 'x'), 80)); });
+    const std::string long_message = refusal([] { static_cast<void>(endpoint(std::string(100'000, 'x'), 80)); });
     EXPECT_LT(long_message.size(), 300U);
 }
 
 TEST(Endpoint, UnixNamesHaveLimits) {
     const std::string longest(endpoint::max_unix_name, '\xff');
     EXPECT_EQ(endpoint::parse(endpoint::unix_path(longest).to_string()), endpoint::unix_path(longest));
-    EXPECT_EQ(endpoint::parse(endpoint::unix_abstract(longest).to_string()),
-              endpoint::unix_abstract(longest));
+    EXPECT_EQ(endpoint::parse(endpoint::unix_abstract(longest).to_string()), endpoint::unix_abstract(longest));
     const auto path = [](std::string_view text) {
         return refusal([text] { static_cast<void>(endpoint::unix_path(text)); });
     };
@@ -217,8 +212,7 @@ TEST(Endpoint, UnixNamesHaveLimits) {
     };
     EXPECT_EQ(path(""), "'': a Unix path must not be empty; write one such as /run/app.sock");
     EXPECT_EQ(path("a\0b"sv), "'a\\x00b': a Unix path cannot hold a NUL byte; only an abstract name can");
-    EXPECT_NE(path(longest + "x").find("at most 107 bytes (unix(7)); write a shorter one"),
-              std::string::npos);
+    EXPECT_NE(path(longest + "x").find("at most 107 bytes (unix(7)); write a shorter one"), std::string::npos);
     EXPECT_NE(abstract_name("").find("an abstract Unix name must not be empty"), std::string::npos);
     EXPECT_NE(abstract_name(longest + "x").find("at most 107 bytes"), std::string::npos);
 }
@@ -240,8 +234,8 @@ TEST(Endpoint, AnswersWhatItIs) {
               "endpoint::address() of 'unix:/a', which is no IP endpoint; ask is_ip() first");
     EXPECT_THROW(static_cast<void>(unnamed.port()), std::logic_error);
     EXPECT_THROW(static_cast<void>(abstract.with_port(1)), std::logic_error);
-    const std::unordered_set<endpoint> set = {
-        path, abstract, unnamed, written_in_code, written_in_code.with_port(1), path};
+    const std::unordered_set<endpoint> set = {path, abstract, unnamed, written_in_code, written_in_code.with_port(1),
+                                              path};
     EXPECT_EQ(set.size(), 5U);
     EXPECT_TRUE(set.contains(endpoint("127.0.0.1", 1)));
 }
@@ -282,18 +276,15 @@ TEST(Endpoint, AnyBytesFromTheKernelReadBack) {
         const auto length = static_cast<std::uint32_t>(random() % 3 ? 16 + random() % 20 : random() % 140);
         // As large as promised and no larger, so that the address sanitizer sees a read too far.
         std::vector<unsigned char> storage(std::min<std::size_t>(length, endpoint::max_sockaddr_size));
-        for (auto& byte : storage)
-            byte = static_cast<unsigned char>(random() % 4 == 0 ? random() % 3 : random());
+        for (auto& byte : storage) byte = static_cast<unsigned char>(random() % 4 == 0 ? random() % 3 : random());
         constexpr std::array<sa_family_t, 4> families = {AF_INET, AF_INET6, AF_UNIX, AF_UNIX};
         const sa_family_t family = families[random() % 4];
-        if (length >= sizeof family && random() % 50 != 0)
-            std::memcpy(storage.data(), &family, sizeof family);
+        if (length >= sizeof family && random() % 50 != 0) std::memcpy(storage.data(), &family, sizeof family);
         const endpoint where = endpoint::from_sockaddr(storage.data(), length);
         ++seen[where.is_unnamed() ? 3 : static_cast<std::size_t>(where.family())];
         const std::string text = where.to_string();
         ASSERT_EQ(endpoint::parse(text), where);
-        ASSERT_TRUE(std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; }))
-            << text;
+        ASSERT_TRUE(std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; })) << text;
         sockaddr_buffer buffer;
         const std::uint32_t written = where.to_sockaddr(buffer.bytes.data());
         ASSERT_EQ(endpoint::from_sockaddr(buffer.bytes.data(), written), where);
@@ -317,8 +308,7 @@ TEST(Endpoint, WhatItCannotHoldIsUnnamed) {
     EXPECT_EQ(read(AF_INET, 1), endpoint::unix_unnamed());
     EXPECT_EQ(endpoint::from_sockaddr(nullptr, 0), endpoint::unix_unnamed());
     buffer.bytes.fill('x');
-    EXPECT_EQ(read(AF_UNIX, 2 + 107), endpoint::unix_path(std::string(107, 'x')))
-        << "no NUL, and none needed";
+    EXPECT_EQ(read(AF_UNIX, 2 + 107), endpoint::unix_path(std::string(107, 'x'))) << "no NUL, and none needed";
     EXPECT_EQ(read(AF_UNIX, 2 + 108), endpoint::unix_unnamed()) << "never a path cut short";
     EXPECT_EQ(read(AF_UNIX, 4096), endpoint::unix_unnamed()) << "reported longer than the storage";
 }
@@ -343,8 +333,7 @@ TEST(Endpoint, BoundSocketsReportWhatTheyWereBoundTo) {
     ASSERT_NE(::mkdtemp(directory.data()), nullptr) << std::strerror(errno);
     ASSERT_LT(directory.size(), 100U);
     for (const std::size_t size : {directory.size() + 2, endpoint::max_unix_name}) {
-        const endpoint where =
-            endpoint::unix_path(directory + "/" + std::string(size - directory.size() - 1, '@'));
+        const endpoint where = endpoint::unix_path(directory + "/" + std::string(size - directory.size() - 1, '@'));
         const test_socket in_file_system(AF_UNIX, SOCK_DGRAM);
         ASSERT_EQ(in_file_system.bind(where), 0) << where.to_string();
         EXPECT_EQ(in_file_system.local(), where);
@@ -362,8 +351,7 @@ TEST(Endpoint, BoundSocketsReportWhatTheyWereBoundTo) {
 TEST(Endpoint, BoundIpv6SocketReportsWhatItWasBoundTo) {
     const test_socket v6(AF_INET6, SOCK_DGRAM);
     const int error = v6.fd() < 0 ? errno : v6.bind({"::1", 0});
-    if (error == EAFNOSUPPORT || error == EADDRNOTAVAIL)
-        GTEST_SKIP() << "no IPv6 here: " << std::strerror(error);
+    if (error == EAFNOSUPPORT || error == EADDRNOTAVAIL) GTEST_SKIP() << "no IPv6 here: " << std::strerror(error);
     ASSERT_EQ(error, 0) << std::strerror(error);
     EXPECT_EQ(v6.local().address(), ip_address::loopback_v6());
     EXPECT_NE(v6.local().port(), 0);

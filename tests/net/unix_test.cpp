@@ -1,5 +1,5 @@
-// Unix domain sockets: paths that come and go, names without a file, pairs. Its one hard idea: a path belongs to whoever
-// lives at it; the tests look at the file system from outside, as the next server to start would.
+// Unix domain sockets: paths that come and go, names without a file, pairs. Its one hard idea: a path belongs to
+// whoever lives at it; the tests look at the file system from outside, as the next server to start would.
 
 #include <sys/stat.h>
 
@@ -17,6 +17,7 @@
 #include <sennit/task_group.hpp>
 #include <sennit/timeout.hpp>
 
+#include "support/child_process.hpp"
 #include "support/sockets.hpp"
 
 namespace sennit::testing {
@@ -40,7 +41,9 @@ void leave_a_path_behind(const net::endpoint& where, int type = SOCK_STREAM) {
     alignas(8) unsigned char storage[net::endpoint::max_sockaddr_size];
     const std::uint32_t length = where.to_sockaddr(storage);
     ASSERT_EQ(::bind(left.get(), reinterpret_cast<const sockaddr*>(storage), length), 0);
-    if (type == SOCK_STREAM) ASSERT_EQ(::listen(left.get(), 1), 0);
+    if (type == SOCK_STREAM) {
+        ASSERT_EQ(::listen(left.get(), 1), 0);
+    }
 }
 
 task<> expect_echo(net::unix_stream& near, net::unix_stream& far) {
@@ -121,6 +124,33 @@ TEST_P(Unix, PathThatWasReplacedByAnotherFileStays) {
 TEST_P(Unix, PathLeftBehindIsReplaced) {
     for (const int type : {SOCK_STREAM, SOCK_DGRAM}) {
         leave_a_path_behind(where_, type);
+        ASSERT_TRUE(std::filesystem::is_socket(path_));
+        run([&]() -> task<> {
+            auto listener = co_await net::unix_listener::bind(where_);
+            auto near = co_await net::unix_stream::connect(where_);
+            auto far = co_await listener.accept();
+            co_await expect_echo(near, far);
+        });
+    }
+}
+
+TEST_P(Unix, PathOfAKilledProcessIsReplacedAtOnce) {
+    for (int round = 0; round != 10; ++round) {
+        child_process server([&] {
+            event_loop own(event_loop_options{GetParam()});
+            const auto serve_for_ever = [&]() -> task<> {
+                auto listener = co_await net::unix_listener::bind(where_);
+                say("listening");
+                for (;;) {
+                    const auto stream = co_await listener.accept();
+                }
+            };
+            own.run(serve_for_ever());
+            return 0;
+        });
+        ASSERT_NO_FATAL_FAILURE(server.wait_for("listening"));
+        server.signal(SIGKILL);
+        EXPECT_EQ(server.end(), "signal 9");
         ASSERT_TRUE(std::filesystem::is_socket(path_));
         run([&]() -> task<> {
             auto listener = co_await net::unix_listener::bind(where_);

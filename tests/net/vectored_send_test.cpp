@@ -1,5 +1,5 @@
-// Sending many parts as one. Its one hard idea: what arrives must be the parts put together, wherever the kernel cuts them;
-// small buffers make it cut everywhere.
+// Sending many parts as one. Its one hard idea: what arrives must be the parts put together, wherever the kernel cuts
+// them; small buffers make it cut everywhere.
 
 #include <algorithm>
 #include <random>

@@ -149,10 +149,12 @@ TEST_P(Allocation, NoneForEventsMutexesSemaphoresAndChannels) {
                       co_await there.wait();
                       there.reset();
                       back.set();
-                      const auto lock = co_await door.lock();
-                      co_await permits.acquire();
-                      co_await yield();
-                      permits.release();
+                      {
+                          const auto lock = co_await door.lock();
+                          co_await permits.acquire();
+                          co_await yield();
+                          permits.release();
+                      }
                       for (int i = 0; i != 6; ++i) co_await buffered.send(i);
                       static_cast<void>(co_await direct.recv());
                   };

@@ -33,8 +33,7 @@ TEST(SaturatingCast, IsExactWhereNanosecondsSuffice) {
     static_assert(cast<int, std::ratio<1, 3>>(2) == 666'666'666ns, "rounds towards zero");
     static_assert(cast<int, std::pico>(1999) == 1ns && cast<int, std::pico>(-1999) == -1ns);
     // Numerator and denominator are both so large that their product with a count needs more than 64 bits.
-    static_assert(cast<int, std::ratio<4'000'000'000'000'000'000, 3'999'999'999'999'999'999>>(7) ==
-                  7s + 1ns - 1ns);
+    static_assert(cast<int, std::ratio<4'000'000'000'000'000'000, 3'999'999'999'999'999'999>>(7) == 7s + 1ns - 1ns);
 }
 
 TEST(SaturatingCast, TooLongDurationsStopAtTheEnds) {
@@ -52,8 +51,7 @@ TEST(SaturatingCast, TooLongDurationsStopAtTheEnds) {
 TEST(SaturatingCast, FloatingDurationsRoundTowardsZeroAndStopAtTheEnds) {
     static_assert(cast(0.3) == 300ms && cast(-1.5) == -1500ms && cast(1.5f) == 1500ms);
     static_assert(cast<double, std::nano>(0.9) == 0ns && cast<long double, std::milli>(0.25L) == 250us);
-    static_assert(cast<double, std::nano>(9223372036854774784.0) == 9223372036854774784ns,
-                  "the last that fits");
+    static_assert(cast<double, std::nano>(9223372036854774784.0) == 9223372036854774784ns, "the last that fits");
     static_assert(cast<double, std::nano>(9223372036854775808.0) == duration::max());
     static_assert(cast<double, std::nano>(-9223372036854775808.0) == duration::min());
     static_assert(cast(1e300) == duration::max() && cast(-1e300) == duration::min());

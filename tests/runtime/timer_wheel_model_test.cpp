@@ -77,8 +77,7 @@ class model_check {
         if (choice < 2) return time_point::min();
         if (choice < 6) return sennit::saturating_add(now_, -duration(random_magnitude(40)));
         if (choice < 10) return now_;
-        if (choice < 40)
-            return remembered_;  // So that deadlines are often equal, armed from different distances.
+        if (choice < 40) return remembered_;  // So that deadlines are often equal, armed from different distances.
         const duration ahead(random_magnitude(choice < 90 ? 34 : 63));
         remembered_ = sennit::saturating_add(now_, ahead);
         return remembered_;
@@ -100,8 +99,8 @@ class model_check {
 
     void advance(std::uint64_t choice) {
         if (choice < 90) {
-            now_ = std::max(
-                now_, std::min(wheel_.next_deadline(), sennit::saturating_add(now_, std::chrono::hours(1))));
+            now_ =
+                std::max(now_, std::min(wheel_.next_deadline(), sennit::saturating_add(now_, std::chrono::hours(1))));
         } else if (choice < 99) {
             now_ = sennit::saturating_add(now_, duration(random_magnitude(36)));
         } else {

@@ -10,8 +10,8 @@
 
 namespace sennit::testing {
 
-/// Leaves this process exactly so many descriptors more, until the end of the scope. Holes below the highest number in use
-/// are filled meanwhile.
+/// Leaves this process exactly so many descriptors more, until the end of the scope. Holes below the highest number in
+/// use are filled meanwhile.
 class descriptor_limit {
   public:
     explicit descriptor_limit(int more) {

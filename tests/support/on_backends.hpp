@@ -11,7 +11,8 @@
 
 namespace sennit::testing {
 
-/// A test that runs once on each backend, from one source. A backend that this machine does not have is skipped, with the reason.
+/// A test that runs once on each backend, from one source. A backend that this machine does not have is skipped, with
+/// the reason.
 class OnBackends : public ::testing::TestWithParam<backend_kind> {
   protected:
     void SetUp() override {
@@ -48,7 +49,7 @@ inline std::string backend_label(const ::testing::TestParamInfo<backend_kind>& i
 }  // namespace sennit::testing
 
 /// Runs the tests of a fixture derived from OnBackends on every backend.
-#define SENNIT_ON_ALL_BACKENDS(Fixture)                                                                      \
-    INSTANTIATE_TEST_SUITE_P(Backends, Fixture,                                                              \
+#define SENNIT_ON_ALL_BACKENDS(Fixture)                                                                          \
+    INSTANTIATE_TEST_SUITE_P(Backends, Fixture,                                                                  \
                              ::testing::Values(::sennit::backend_kind::epoll, ::sennit::backend_kind::io_uring), \
                              ::sennit::testing::backend_label)

@@ -30,15 +30,8 @@
 #include <sennit/sleep.hpp>
 #include <sennit/timeout.hpp>
 
+#include "co_assert.hpp"
 #include "on_backends.hpp"
-
-/// GoogleTest's ASSERT_* return, which a coroutine cannot; this ends a `task<>`.
-#define CO_ASSERT_TRUE(condition)                  \
-    if (!(condition)) {                            \
-        ADD_FAILURE() << #condition " is not true"; \
-        co_return;                                 \
-    } else                                         \
-        static_cast<void>(0)
 
 namespace sennit::testing {
 

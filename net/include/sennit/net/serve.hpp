@@ -22,7 +22,9 @@ task<> serve_connection(server& owner, Handler& handler, Stream stream, peer_cou
     std::exception_ptr failure;
     try {
         co_await handler(std::move(stream));
-    } catch (const std::exception&) {
+    } catch (const cancelled&) {
+        throw;
+    } catch (...) {
         failure = std::current_exception();
     }
     if (failure) owner.report(connection, std::move(failure));

@@ -27,10 +27,11 @@ class unix_stream final : public stream_socket {
 /// A listening Unix domain socket.
 class unix_listener final : public basic_listener<unix_stream> {
   public:
-    /// Listens on a Unix endpoint. Does not suspend. A path is created, and removed again when the listener closes; one
-    /// left behind by a process that is gone (nobody accepts there any more) is replaced. Throws `std::system_error`
-    /// whose text names the endpoint: `address_in_use` when a listener lives there or the file is no socket;
-    /// `std::invalid_argument` for `endpoint::unix_unnamed()`, where nobody would find it. Source: unix(7).
+    /// Listens on a Unix endpoint. A path is created, and removed again when the listener closes; one left behind by a
+    /// process that is gone (nobody accepts there any more) is replaced. Suspends only while the listener of a process
+    /// that has ended is still being taken down, a second at the most. Throws `std::system_error` whose text names the
+    /// endpoint: `address_in_use` when a listener lives there or the file is no socket; `std::invalid_argument` for
+    /// `endpoint::unix_unnamed()`, where nobody would find it. Source: unix(7).
     static task<unix_listener> bind(endpoint where, int backlog = 4096);
 
   private:
