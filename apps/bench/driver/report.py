@@ -151,6 +151,7 @@ def whole(result):
         parts += ["## Microbenchmarks of sennit", micro_table(result)]
     if result.get("compile"):
         parts += ["## Compile time and object size", compile_table(result)]
+        parts.append("sennit is a library beside the program; Asio is all in its headers, hence in the object.")
     return "\n\n".join(parts) + "\n"
 
 
