@@ -82,6 +82,9 @@ void acceptor_core::close() noexcept {
     if (closing_) return;
     closing_ = true;
     path_ = bound_path();  // before the descriptor, which keeps the file from being mistaken for another
+    // At once, although an accept that is with the kernel holds the descriptor for some time yet: clients that come
+    // from now on are refused, and those in the backlog learn that nobody will serve them.
+    loop_->io().shutdown(fd_, SHUT_RD);
     while (queued() != 0) loop_->io().close(take_queued());
     if (waiting_ != nullptr) deliver(-ECANCELED);
     if (armed_) {

@@ -54,7 +54,7 @@ void free_fork_witness(const unsigned char* witness) noexcept {
 
 }  // namespace
 
-event_loop::event_loop(const event_loop_options& options) : event_loop(make_backend(options.backend)) {}
+event_loop::event_loop(const event_loop_options& options) : event_loop(make_backend(options)) {}
 
 event_loop::event_loop(chosen_backend chosen)
     : io_(chosen.implementation.get()),
@@ -159,6 +159,14 @@ void event_loop::read_mail() {
 time_point event_loop::next_deadline() const noexcept {
     if (!ready_.empty() || mailbox_->has_mail()) return time_point::min();
     return timers_->next_deadline();
+}
+
+int event_loop::poll_descriptor() const {
+    const int fd = io_->poll_descriptor();
+    if (fd < 0) {
+        throw std::logic_error("sennit::event_loop: nothing to poll; make the loop with event_loop_options::hosted");
+    }
+    return fd;
 }
 
 void event_loop::arm(detail::timer& timer, time_point deadline) noexcept {

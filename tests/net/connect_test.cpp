@@ -178,7 +178,7 @@ class Connect : public testing::OnBackends {
   protected:
     /// A loop of its own behind a gate, which belongs to the loop.
     std::unique_ptr<event_loop> gated_loop(connect_gate*& gate) {
-        chosen_backend chosen = make_backend(GetParam());
+        chosen_backend chosen = make_backend({GetParam()});
         auto gated = std::make_unique<connect_gate>(std::move(chosen.implementation));
         gate = gated.get();
         return std::make_unique<event_loop>(chosen_backend{std::move(gated), chosen.reason});

@@ -49,7 +49,7 @@ std::string try_out(backend& io) {
 
 /// The reason for the choice, if the backend that was chosen works.
 std::string choose(backend_kind kind = backend_kind::automatic) {
-    const chosen_backend chosen = make_backend(kind);
+    const chosen_backend chosen = make_backend({kind});
     const std::string outcome = try_out(*chosen.implementation);
     if (!chosen.reason.starts_with(std::string(chosen.implementation->name()) + ": ")) return "wrong name";
     return outcome == "works" ? chosen.reason : outcome;
@@ -82,7 +82,7 @@ class BackendChoice : public ::testing::Test {
         return in_child([&] { return deny_syscalls(rules) ? choose(kind) : no_filters; });
     }
 
-    static bool has_io_uring() { return make_backend(backend_kind::automatic).reason.starts_with("io_uring"); }
+    static bool has_io_uring() { return make_backend({backend_kind::automatic}).reason.starts_with("io_uring"); }
 
   private:
     without_variable backend_{"SENNIT_BACKEND"};
@@ -93,7 +93,7 @@ class BackendChoice : public ::testing::Test {
     if ((reason) == no_filters || (reason) == no_liburing) GTEST_SKIP() << (reason)
 
 #define SKIP_WITHOUT_IO_URING() \
-    if (!has_io_uring()) GTEST_SKIP() << make_backend(backend_kind::automatic).reason
+    if (!has_io_uring()) GTEST_SKIP() << make_backend({backend_kind::automatic}).reason
 
 TEST_F(BackendChoice, ForbiddenSetupMeansEpoll) {
     const std::string reason = choice_without({{SYS_io_uring_setup, EPERM}});
@@ -147,11 +147,11 @@ TEST_F(BackendChoice, FallingBackLeavesNoDescriptorBehind) {
     const std::string opened = in_child([] {
         const auto before = open_descriptors();
         ::setenv("SENNIT_BACKEND", "epoll", 1);
-        const chosen_backend wanted = make_backend(backend_kind::automatic);
+        const chosen_backend wanted = make_backend({backend_kind::automatic});
         const auto needed = open_descriptors() - before;
         ::unsetenv("SENNIT_BACKEND");
         if (!deny_syscalls({{SYS_io_uring_enter, EPERM}})) return std::string(no_filters);
-        const chosen_backend fallback = make_backend(backend_kind::automatic);
+        const chosen_backend fallback = make_backend({backend_kind::automatic});
         if (fallback.implementation->name() != "epoll") return std::string("no fallback");
         return std::to_string(open_descriptors() - before - 2 * needed) + " too many";
     });
@@ -219,7 +219,7 @@ TEST_F(BackendChoice, AutoAndEmptyAreTheSameAsNoVariable) {
 TEST_F(BackendChoice, UnknownVariableValueNamesTheKnownOnes) {
     ::setenv("SENNIT_BACKEND", "uring", 1);
     try {
-        make_backend(backend_kind::automatic);
+        make_backend({backend_kind::automatic});
         FAIL() << "it must not be ignored";
     } catch (const std::invalid_argument& error) {
         EXPECT_STREQ(error.what(), "SENNIT_BACKEND is \"uring\"; it may be auto, io_uring or epoll");

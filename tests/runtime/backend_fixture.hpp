@@ -103,9 +103,12 @@ class scoped_descriptor_limit {
 
 class BackendFixture : public ::testing::TestWithParam<backend_kind> {
   protected:
+    /// Whether the backend is one that a host loop can poll.
+    virtual bool hosted() const { return false; }
+
     void SetUp() override {
         try {
-            chosen_ = make_backend(GetParam());
+            chosen_ = make_backend({.backend = GetParam(), .hosted = hosted()});
         } catch (const std::system_error& error) {
             GTEST_SKIP() << error.what();
         }

@@ -15,9 +15,11 @@ namespace sennit::testing {
 /// the reason.
 class OnBackends : public ::testing::TestWithParam<backend_kind> {
   protected:
+    virtual event_loop_options loop_options() const { return event_loop_options{GetParam()}; }
+
     void SetUp() override {
         try {
-            loop_ = std::make_unique<event_loop>(event_loop_options{GetParam()});
+            loop_ = std::make_unique<event_loop>(loop_options());
         } catch (const std::system_error& error) {
             GTEST_SKIP() << error.what();
         }

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include <sennit/event_loop_options.hpp>
 #include <sennit/operation.hpp>
 #include <sennit/time.hpp>
 
@@ -49,7 +50,8 @@ class backend {
     /// Operations submitted and not yet completed.
     virtual std::size_t in_flight() const noexcept = 0;
 
-    /// A descriptor that polls readable when `wait` would deliver something; -ENOTSUP if there is none.
+    /// A descriptor that polls readable when `wait` would deliver something; -ENOTSUP if there is none, for example
+    /// because the backend was not made with `event_loop_options::hosted`. It stays the backend's.
     virtual int poll_descriptor() const noexcept = 0;
 
     /// socket(2), with close-on-exec and in the blocking mode the backend wants.
@@ -74,22 +76,15 @@ class backend {
     virtual void close(int fd) noexcept = 0;
 };
 
-/// Which backend to use.
-enum class backend_kind {
-    automatic,  ///< io_uring if the kernel allows it and passes a self-test, otherwise epoll
-    io_uring,   ///< io_uring or an error that says why not
-    epoll,
-};
-
 /// A backend and, in words, why it was chosen.
 struct chosen_backend {
     std::unique_ptr<backend> implementation;
     std::string reason;
 };
 
-/// Chooses and sets up a backend. `automatic` obeys the environment variable SENNIT_BACKEND
+/// Chooses and sets up a backend. `backend_kind::automatic` obeys the environment variable SENNIT_BACKEND
 /// (`auto`, `io_uring`, `epoll`); a choice made in the program wins over the variable.
 /// Throws `std::system_error` when the chosen backend cannot be had, `std::invalid_argument` for a bad variable.
-chosen_backend make_backend(backend_kind kind);
+chosen_backend make_backend(const event_loop_options& options);
 
 }  // namespace sennit

@@ -14,6 +14,7 @@
 #include <sennit/detail/misuse.hpp>
 #include <sennit/detail/ready_queue.hpp>
 #include <sennit/environment.hpp>
+#include <sennit/event_loop_options.hpp>
 #include <sennit/time.hpp>
 
 namespace sennit {
@@ -41,11 +42,6 @@ class loop_resource : public list_hook<resource_tag> {
 };
 
 }  // namespace detail
-
-/// How an event loop is set up.
-struct event_loop_options {
-    backend_kind backend = backend_kind::automatic;
-};
 
 /// A single-threaded scheduler: it resumes coroutines as their operations, timers and peers complete.
 ///
@@ -79,8 +75,10 @@ class event_loop {
     /// cancelled or closed is not counted: call `run_once` after that.
     time_point next_deadline() const noexcept;
 
-    /// A descriptor that becomes readable when `run_once` has something to do: for the poll set of a host loop.
-    int poll_descriptor() const noexcept { return io_->poll_descriptor(); }
+    /// A descriptor that becomes readable when `run_once` has something to do: for the poll set of a host loop, which
+    /// must only poll it. It stays the loop's. Throws `std::logic_error` unless the loop was made with
+    /// `event_loop_options::hosted`.
+    int poll_descriptor() const;
 
     /// Reads the loop's clock, which a simulated loop has made up.
     time_point now() const noexcept { return io_->now(); }

@@ -53,12 +53,13 @@ uring_options::rung rung_from_environment() {
 
 #endif
 
-chosen_backend choose_io_uring(wish_of whose) {
+chosen_backend choose_io_uring(wish_of whose, bool pollable) {
     std::error_code error(ENOTSUP, std::system_category());
     std::string why = "built without liburing";
 #if SENNIT_HAVE_IO_URING
     uring_options options;
     options.wanted = rung_from_environment();
+    options.pollable = pollable;
     try {
         return make_uring_backend(options);
     } catch (const uring_unavailable& unavailable) {
@@ -66,21 +67,22 @@ chosen_backend choose_io_uring(wish_of whose) {
         why = unavailable.reason();
     }
 #endif
-    if (whose == wish_of::nobody) return {make_epoll_backend(), "epoll: " + why};
+    if (whose == wish_of::nobody) return {make_epoll_backend(pollable), "epoll: " + why};
     throw std::system_error(error, std::string("io_uring was requested by ") + in_words(whose) +
                                        " and cannot be used: " + why + "; allow it, or request epoll or auto");
 }
 
 }  // namespace
 
-chosen_backend make_backend(backend_kind kind) {
+chosen_backend make_backend(const event_loop_options& options) {
+    backend_kind kind = options.backend;
     wish_of whose = wish_of::program;
     if (kind == backend_kind::automatic) {
         kind = kind_from_environment();
         whose = kind == backend_kind::automatic ? wish_of::nobody : wish_of::variable;
     }
-    if (kind != backend_kind::epoll) return choose_io_uring(whose);
-    return {make_epoll_backend(), std::string("epoll: requested by ") + in_words(whose)};
+    if (kind != backend_kind::epoll) return choose_io_uring(whose, options.hosted);
+    return {make_epoll_backend(options.hosted), std::string("epoll: requested by ") + in_words(whose)};
 }
 
 }  // namespace sennit

@@ -65,7 +65,7 @@ using detail::uninterrupted;
 
 class epoll_backend final : public kernel_backend {
   public:
-    epoll_backend();
+    explicit epoll_backend(bool pollable);
     ~epoll_backend() override;
 
     std::string_view name() const noexcept override { return "epoll"; }
@@ -73,7 +73,7 @@ class epoll_backend final : public kernel_backend {
     void cancel(operation& what) noexcept override;
     void wait(time_point deadline) override;
     std::size_t in_flight() const noexcept override { return in_flight_; }
-    int poll_descriptor() const noexcept override { return set_.poll_descriptor(); }
+    int poll_descriptor() const noexcept override { return pollable_ ? set_.poll_descriptor() : -ENOTSUP; }
 
     int open_socket(int domain, int type, int protocol) noexcept override;
     int open_socket_pair(int domain, int type, int protocol, int (&pair)[2]) noexcept override;
@@ -88,6 +88,7 @@ class epoll_backend final : public kernel_backend {
     void park(operation& what, int fd, std::uint32_t events) noexcept;
     void park_until_retry(operation& what) noexcept;
 
+    bool pollable_;
     int retry_timer_ = -1;
     unsigned waits_since_events_ = 0;
     std::size_t in_flight_ = 0;
@@ -102,7 +103,7 @@ class epoll_backend final : public kernel_backend {
     operation_list cancelled_;
 };
 
-epoll_backend::epoll_backend() : kernel_backend(socket_mode::non_blocking) {
+epoll_backend::epoll_backend(bool pollable) : kernel_backend(socket_mode::non_blocking), pollable_(pollable) {
     const int error = set_.watch_internal(wake_descriptor(), epoll_set::wake_tag);
     if (error < 0) throw std::system_error(-error, std::system_category(), "epoll_ctl");
 }
@@ -399,8 +400,8 @@ void epoll_backend::close(int fd) noexcept {
 
 }  // namespace
 
-std::unique_ptr<backend> make_epoll_backend() {
-    return std::make_unique<epoll_backend>();
+std::unique_ptr<backend> make_epoll_backend(bool pollable) {
+    return std::make_unique<epoll_backend>(pollable);
 }
 
 }  // namespace sennit

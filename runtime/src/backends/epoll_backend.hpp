@@ -7,7 +7,8 @@
 namespace sennit {
 
 /// The backend for kernels and containers without io_uring: tries each call at once and waits with epoll(7)
-/// for what cannot be done yet. Throws `std::system_error` when there is no descriptor left.
-std::unique_ptr<backend> make_epoll_backend();
+/// for what cannot be done yet. `pollable`: it has a `poll_descriptor`. Throws `std::system_error` when there is no
+/// descriptor left.
+std::unique_ptr<backend> make_epoll_backend(bool pollable);
 
 }  // namespace sennit

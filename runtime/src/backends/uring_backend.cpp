@@ -100,7 +100,7 @@ class uring_backend final : public kernel_backend {
     void cancel(operation& what) noexcept override;
     void wait(time_point deadline) override;
     std::size_t in_flight() const noexcept override { return in_flight_; }
-    int poll_descriptor() const noexcept override { return ring_.descriptor(); }
+    int poll_descriptor() const noexcept override { return ring_.poll_descriptor(); }
     void close(int fd) noexcept override;
 
   private:

@@ -18,6 +18,7 @@ struct uring_options {
     rung wanted = rung::automatic;
     unsigned entries = 1024;  ///< of the submission queue, rounded up to a power of two
     unsigned cq_entries = 0;  ///< of the completion queue; 0: four times `entries`
+    bool pollable = false;    ///< leaves out `defer`, with which the ring's descriptor tells nobody of completions
 };
 
 /// There can be no io_uring in this process, through no fault of the process: the kernel has none, forbids

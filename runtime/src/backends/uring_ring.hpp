@@ -3,6 +3,7 @@
 #include <liburing.h>
 #include <time.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -36,7 +37,8 @@ class uring_ring {
     uring_ring& operator=(const uring_ring&) = delete;
     ~uring_ring() { io_uring_queue_exit(&ring_); }
 
-    int descriptor() const noexcept { return ring_.ring_fd; }
+    /// The ring's descriptor, which polls readable when there is something to collect; -ENOTSUP when it does not.
+    int poll_descriptor() const noexcept { return rung_ == uring_options::rung::defer ? -ENOTSUP : ring_.ring_fd; }
     bool has_multishot_accept() const noexcept { return multishot_accept_; }
     /// The flag that leaves out the completions of what went well; 0 where the kernel has none.
     std::uint8_t skip_success() const noexcept { return skip_success_; }

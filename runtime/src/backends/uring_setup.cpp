@@ -11,6 +11,10 @@
 //   loop belongs to its thread anyway, so there is no detour by way of R_DISABLED.
 // - The memory of the ring stays out of a child after fork(2): the kernel refuses what the child submits
 //   but would let it garble the parent's queues.
+// - With DEFER_TASKRUN the ring's descriptor does not poll readable when something has happened: what would post the
+//   completion is the very thread that sleeps in poll(2). An eventfd registered with the ring is told of it, but where
+//   the completion comes from an eventfd as well the kernel (seen on Linux 6.18, io_uring/eventfd.c) tells it
+//   once and never again. So a ring that a host loop polls stays off that rung.
 // - A thread that sleeps in enter counts as waiting for a disk, and its processor as busy, without NO_IOWAIT.
 
 #include <poll.h>
@@ -88,8 +92,10 @@ std::string kernel_version() {
 }  // namespace
 
 uring_ring::uring_ring(const uring_options& options) {
+    const rung wanted = options.pollable && options.wanted == rung::defer ? rung::automatic : options.wanted;
     for (const rung_traits& step : ladder) {
-        if (options.wanted != rung::automatic && options.wanted != step.which) continue;
+        if (wanted != rung::automatic && wanted != step.which) continue;
+        if (options.pollable && step.which == rung::defer) continue;
         io_uring_params parameters{};
         parameters.flags = step.flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
         parameters.cq_entries = options.cq_entries != 0 ? options.cq_entries : 4 * options.entries;
@@ -98,7 +104,7 @@ uring_ring::uring_ring(const uring_options& options) {
             rung_ = step.which;
             return;
         }
-        const bool last = step.which == rung::plain || options.wanted != rung::automatic;
+        const bool last = step.which == rung::plain || wanted != rung::automatic;
         if (error != EINVAL || last) fail_setup(error);
     }
 }
