@@ -13,6 +13,7 @@
 // - Without SUBMIT_ALL the kernel stops behind an entry that it refuses: enter again for the rest.
 // - A multishot accept has ended when a completion lacks F_MORE, also when it brings a connection: an
 //   overflown completion queue does that.
+// - An accept goes by the limit of descriptors (RLIMIT_NOFILE) that was in force when it was submitted.
 // - A cancellation misses its target, with ENOENT, while the kernel has it queued for one more try: a connect
 //   to a Unix socket with a full backlog spends some sixty enters that way. It must be asked again, or the
 //   target stays for ever.
