@@ -65,6 +65,14 @@ class recorded final : public operation {
     bool over_ = true;
 };
 
+/// Bytes that differ from their neighbours, so that a lost, doubled or displaced one is noticed.
+inline std::string pattern(std::size_t size) {
+    std::string bytes(size, '\0');
+    std::uint32_t state = 12345;
+    for (char& byte : bytes) byte = static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
+    return bytes;
+}
+
 /// A descriptor that is closed with close(2): not by the backend.
 class raw_fd {
   public:

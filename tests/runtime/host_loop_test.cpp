@@ -1,5 +1,5 @@
-// The loop inside the poll(2) loop of a host. Its one hard idea: the host sleeps in the kernel and not in the backend, so
-// whatever can end a wait of the backend must make its descriptor readable.
+// The loop inside the poll(2) loop of a host. Its one hard idea: the host sleeps in the kernel and not in the backend,
+// so whatever can end a wait of the backend must make its descriptor readable.
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
