@@ -44,14 +44,14 @@ class Program:
     def __enter__(self):
         return self
 
-    def __exit__(self, failure=None, *_):
+    def __exit__(self, kind=None, failure=None, trace=None):
         ended = self.process.poll()
         if ended is None:
             self.process.kill()
             self.process.wait()
         if failure is not None:
             state = "was running" if ended is None else f"had ended with {ended}"
-            print(f"{self.name} {state} when the test failed; its errors: {self.errors() or 'none'}")
+            failure.add_note(f"{self.name} {state} when the test failed; its errors: {self.errors() or 'none'}")
         for file in (self.process.stdin, self.process.stdout, self.errors_file):
             if file is not None:
                 file.close()
