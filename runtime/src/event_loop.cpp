@@ -54,7 +54,8 @@ void free_fork_witness(const unsigned char* witness) noexcept {
 
 }  // namespace
 
-event_loop::event_loop(const event_loop_options& options) : event_loop(make_backend(options.backend)) {}
+event_loop::event_loop(const event_loop_options& options)
+    : event_loop(make_backend(options.backend, options.receive_buffers)) {}
 
 event_loop::event_loop(chosen_backend chosen)
     : io_(chosen.implementation.get()),

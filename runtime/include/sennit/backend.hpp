@@ -87,9 +87,18 @@ struct chosen_backend {
     std::string reason;
 };
 
+/// The buffers that a loop lends to its receivers (`recv_lease`).
+struct receive_buffer_options {
+    /// Bytes of one buffer, the most that one lease brings. A buffer takes memory only as far as it has been filled.
+    std::size_t size = std::size_t{16} * 1024;
+    /// How many there may be, from 1 to 65,536. They are made when all others are lent, and kept. When as many as
+    /// this are lent, who wants one waits until one comes back, first come, first served.
+    std::size_t most = 4096;
+};
+
 /// Chooses and sets up a backend. `automatic` obeys the environment variable SENNIT_BACKEND
 /// (`auto`, `io_uring`, `epoll`); a choice made in the program wins over the variable.
 /// Throws `std::system_error` when the chosen backend cannot be had, `std::invalid_argument` for a bad variable.
-chosen_backend make_backend(backend_kind kind);
+chosen_backend make_backend(backend_kind kind, const receive_buffer_options& buffers = {});
 
 }  // namespace sennit

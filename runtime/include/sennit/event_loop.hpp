@@ -45,6 +45,7 @@ class loop_resource : public list_hook<resource_tag> {
 /// How an event loop is set up.
 struct event_loop_options {
     backend_kind backend = backend_kind::automatic;
+    receive_buffer_options receive_buffers = {};
 };
 
 /// A single-threaded scheduler: it resumes coroutines as their operations, timers and peers complete.

@@ -53,34 +53,34 @@ uring_options::rung rung_from_environment() {
 
 #endif
 
-chosen_backend choose_io_uring(wish_of whose) {
+chosen_backend choose_io_uring(wish_of whose, const receive_buffer_options& buffers) {
     std::error_code error(ENOTSUP, std::system_category());
     std::string why = "built without liburing";
 #if SENNIT_HAVE_IO_URING
     uring_options options;
     options.wanted = rung_from_environment();
     try {
-        return make_uring_backend(options);
+        return make_uring_backend(options, buffers);
     } catch (const uring_unavailable& unavailable) {
         error = unavailable.code();
         why = unavailable.reason();
     }
 #endif
-    if (whose == wish_of::nobody) return {make_epoll_backend(), "epoll: " + why};
+    if (whose == wish_of::nobody) return {make_epoll_backend(buffers), "epoll: " + why};
     throw std::system_error(error, std::string("io_uring was requested by ") + in_words(whose) +
                                        " and cannot be used: " + why + "; allow it, or request epoll or auto");
 }
 
 }  // namespace
 
-chosen_backend make_backend(backend_kind kind) {
+chosen_backend make_backend(backend_kind kind, const receive_buffer_options& buffers) {
     wish_of whose = wish_of::program;
     if (kind == backend_kind::automatic) {
         kind = kind_from_environment();
         whose = kind == backend_kind::automatic ? wish_of::nobody : wish_of::variable;
     }
-    if (kind != backend_kind::epoll) return choose_io_uring(whose);
-    return {make_epoll_backend(), std::string("epoll: requested by ") + in_words(whose)};
+    if (kind != backend_kind::epoll) return choose_io_uring(whose, buffers);
+    return {make_epoll_backend(buffers), std::string("epoll: requested by ") + in_words(whose)};
 }
 
 }  // namespace sennit

@@ -8,6 +8,6 @@ namespace sennit {
 
 /// The backend for kernels and containers without io_uring: tries each call at once and waits with epoll(7)
 /// for what cannot be done yet. Throws `std::system_error` when there is no descriptor left.
-std::unique_ptr<backend> make_epoll_backend();
+std::unique_ptr<backend> make_epoll_backend(const receive_buffer_options& buffers = {});
 
 }  // namespace sennit
