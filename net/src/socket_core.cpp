@@ -30,6 +30,7 @@ int domain_of(family where) noexcept {
 void do_not_wait(request& what) noexcept {
     if (auto* const each = std::get_if<recv_request>(&what)) each->flags |= MSG_DONTWAIT;
     if (auto* const each = std::get_if<recvmsg_request>(&what)) each->flags |= MSG_DONTWAIT;
+    if (auto* const each = std::get_if<recv_lease_request>(&what)) each->flags |= MSG_DONTWAIT;
 }
 
 /// A receive without room for a byte. The kernel would wait until there is one all the same.
@@ -100,14 +101,14 @@ void socket_core::give_back(direction half) noexcept {
     users_[static_cast<std::size_t>(half)] = nullptr;
     if (!closing_ || busy()) return;
     close_descriptor();
-    if (references_ == 0) delete this;
+    delete_if_unused();
 }
 
 void socket_core::drop_reference() noexcept {
     assert(references_ != 0);
     if (--references_ != 0) return;
     close();
-    if (!busy()) delete this;
+    delete_if_unused();
 }
 
 int socket_core::open_fd() const {

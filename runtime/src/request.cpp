@@ -10,6 +10,7 @@ struct name_visitor {
     const char* operator()(const accept_request&) const noexcept { return "accept"; }
     const char* operator()(const connect_request&) const noexcept { return "connect"; }
     const char* operator()(const recv_request&) const noexcept { return "recv"; }
+    const char* operator()(const recv_lease_request&) const noexcept { return "recv_lease"; }
     const char* operator()(const send_request&) const noexcept { return "send"; }
     const char* operator()(const recvmsg_request&) const noexcept { return "recvmsg"; }
     const char* operator()(const sendmsg_request&) const noexcept { return "sendmsg"; }

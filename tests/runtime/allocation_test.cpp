@@ -18,6 +18,7 @@
 #include <sennit/event.hpp>
 #include <sennit/frame_pool.hpp>
 #include <sennit/mutex.hpp>
+#include <sennit/net/unix.hpp>
 #include <sennit/poll.hpp>
 #include <sennit/result.hpp>
 #include <sennit/semaphore.hpp>
@@ -194,6 +195,25 @@ TEST_P(Allocation, NoneForOperations) {
               0u);
     ::close(ends[0]);
     ::close(ends[1]);
+}
+
+TEST_P(Allocation, NoneForLeases) {
+    EXPECT_EQ(run([]() -> task<std::size_t> {
+                  auto pair = co_await net::unix_stream::pair();
+                  const auto round = [&]() -> task<> {
+                      co_await pair.first.send("some bytes");
+                      const auto lease = co_await pair.second.recv_lease();
+                      EXPECT_EQ(lease.size(), 10u);
+                      co_await pair.second.send(lease);
+                      const auto answer = co_await pair.first.recv_lease();
+                      EXPECT_EQ(answer.size(), 10u);
+                  };
+                  for (int i = 0; i != 300; ++i) co_await round();
+                  const std::size_t before = allocations;
+                  for (int i = 0; i != 300; ++i) co_await round();
+                  co_return allocations - before;
+              }),
+              0u);
 }
 
 TEST_P(Allocation, OneForEachPost) {

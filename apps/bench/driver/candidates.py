@@ -38,6 +38,22 @@ CANDIDATES = (
     Candidate("sennit-uring", "sennit on io_uring", "io_uring", "sennit_echo", ("--backend", "io_uring")),
     Candidate("sennit-epoll", "sennit on epoll", "epoll", "sennit_echo", ("--backend", "epoll")),
     Candidate(
+        "lease-uring",
+        "sennit on io_uring, leases",
+        "io_uring",
+        "sennit_echo",
+        ("--backend", "io_uring", "--lease"),
+        without=("udp", "proxy"),
+    ),
+    Candidate(
+        "lease-epoll",
+        "sennit on epoll, leases",
+        "epoll",
+        "sennit_echo",
+        ("--backend", "epoll", "--lease"),
+        without=("udp", "proxy"),
+    ),
+    Candidate(
         "asio-uring",
         "Asio coroutines on io_uring",
         "io_uring",

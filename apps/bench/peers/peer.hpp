@@ -14,6 +14,7 @@ struct peer_options {
     std::string_view backend = "auto";
     std::uint16_t port = 0;
     std::uint16_t upstream = 0;
+    bool lease = false;
 };
 
 /// Ends the program when the command line is not understood.
@@ -24,7 +25,10 @@ inline peer_options read_peer_options(int argc, char** argv) {
     for (int i = 2; i < argc; i += 2) {
         const std::string_view name = argv[i];
         const char* const value = argv[i + 1];  // the array ends with a null pointer
-        if (value == nullptr) {
+        if (name == "--lease") {
+            options.lease = true;
+            --i;  // it has no value
+        } else if (value == nullptr) {
             understood = false;
         } else if (name == "--port") {
             options.port = static_cast<std::uint16_t>(std::atoi(value));
@@ -37,7 +41,8 @@ inline peer_options read_peer_options(int argc, char** argv) {
         }
     }
     if (!understood || (options.mode == "proxy" && options.upstream == 0)) {
-        std::fprintf(stderr, "%s tcp|udp|proxy --port P [--size BYTES] [--upstream P] [--backend NAME]\n", argv[0]);
+        std::fprintf(stderr, "%s tcp|udp|proxy --port P [--size BYTES] [--upstream P] [--backend NAME] [--lease]\n",
+                     argv[0]);
         std::exit(2);
     }
     return options;

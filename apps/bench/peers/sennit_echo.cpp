@@ -28,10 +28,18 @@ task<> echo(net::tcp_stream peer) {
     while (const std::size_t length = co_await peer.recv(room)) co_await peer.send(room.first(length));
 }
 
-task<> serve_tcp(std::uint16_t port) {
+task<> lease_echo(net::tcp_stream peer) {
+    while (const auto lease = co_await peer.recv_lease()) co_await peer.send(lease);
+}
+
+task<> serve_tcp(std::uint16_t port, bool by_lease) {
     auto listener = co_await net::tcp_listener::bind({"127.0.0.1", port});
     co_await announce_on(listener.local_endpoint().port());
-    co_await net::serve(listener, echo);
+    if (by_lease) {
+        co_await net::serve(listener, lease_echo);
+    } else {
+        co_await net::serve(listener, echo);
+    }
 }
 // [/tcp]
 
@@ -66,7 +74,7 @@ task<> serve_udp(std::uint16_t port) {
 task<> serve(const peer_options& options) {
     if (options.mode == "udp") return serve_udp(options.port);
     if (options.mode == "proxy") return serve_proxy(options.port, options.upstream);
-    return serve_tcp(options.port);
+    return serve_tcp(options.port, options.lease);
 }
 
 backend_kind kind_named(std::string_view name) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+
 namespace sennit {
 
 /// Which backend to use.
@@ -9,6 +11,15 @@ enum class backend_kind {
     epoll,
 };
 
+/// The buffers that a loop lends to its receivers (`recv_lease`).
+struct receive_buffer_options {
+    /// Bytes of one buffer, the most that one lease brings. A buffer takes memory only as far as it has been filled.
+    std::size_t size = std::size_t{16} * 1024;
+    /// How many there may be, from 1 to 65,536. They are made when all others are lent, and kept. When as many as
+    /// this are lent, who wants one waits until one comes back, first come, first served.
+    std::size_t most = 4096;
+};
+
 /// How an event loop is set up.
 struct event_loop_options {
     backend_kind backend = backend_kind::automatic;
@@ -16,6 +27,8 @@ struct event_loop_options {
     /// The loop is driven by a host's event loop, which sleeps on `event_loop::poll_descriptor`. On io_uring this costs
     /// some percent: completions are then posted as they come, not when the loop asks for them (no DEFER_TASKRUN).
     bool hosted = false;
+
+    receive_buffer_options receive_buffers = {};
 };
 
 }  // namespace sennit

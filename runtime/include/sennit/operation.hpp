@@ -11,12 +11,16 @@ namespace sennit {
 
 namespace detail {
 struct backend_tag;
-}
+struct pooled_buffer;
+}  // namespace detail
 
 /// One answer of a backend to a submitted operation.
 struct completion {
     std::int32_t result;  ///< A non-negative number or a negated errno value.
     bool more = false;    ///< A multishot operation goes on: further completions will follow.
+    /// Where a `recv_lease_request` has put its bytes; null when the result is no number of bytes above zero. Whoever
+    /// completes the operation gives it back to its pool.
+    detail::pooled_buffer* buffer = nullptr;
 };
 
 /// A request on its way through a backend. It lives in the awaiter, hence in the frame of the waiting coroutine,
@@ -35,10 +39,11 @@ class operation : public detail::waiter, public detail::list_hook<detail::backen
 
     /// For backends: room for their own bookkeeping while the operation is in flight.
     struct in_flight_state {
-        std::uint32_t outstanding = 0;  ///< completions that still name the operation
-        bool cancel_requested = false;  ///< `backend::cancel` was called
-        bool result_known = false;      ///< the terminal result is in `result`
-        std::int32_t result = 0;        ///< kept while a cancel's own completion is outstanding
+        detail::pooled_buffer* buffer = nullptr;  ///< kept like `result`
+        std::int32_t result = 0;                  ///< kept while a cancel's own completion is outstanding
+        std::uint8_t outstanding = 0;             ///< completions that still name the operation
+        bool cancel_requested = false;            ///< `backend::cancel` was called
+        bool result_known = false;                ///< the terminal result is in `result`
     };
     in_flight_state in_flight;
 

@@ -36,6 +36,14 @@ struct recv_request {
     int flags;
 };
 
+/// recv(2) into a buffer of the backend's own, which it takes when there is something to put into it and hands over
+/// in the completion. While there is no buffer the request waits for one, first come, first served. `flags` as for
+/// recv.
+struct recv_lease_request {
+    int fd;
+    int flags;
+};
+
 /// send(2); backends add MSG_NOSIGNAL. The result may be less than `size`.
 struct send_request {
     int fd;
@@ -70,8 +78,8 @@ struct shutdown_request {
     int how;
 };
 
-using request = std::variant<accept_request, connect_request, recv_request, send_request, recvmsg_request,
-                             sendmsg_request, poll_request, shutdown_request>;
+using request = std::variant<accept_request, connect_request, recv_request, recv_lease_request, send_request,
+                             recvmsg_request, sendmsg_request, poll_request, shutdown_request>;
 
 /// The descriptor a request is about; every request has exactly one.
 int descriptor_of(const request& what) noexcept;

@@ -32,6 +32,7 @@ namespace sennit::detail {
 class buffer_check {
   public:
     void operator()(const accept_request&) const noexcept {}
+    void operator()(const recv_lease_request&) const noexcept {}
     void operator()(const poll_request&) const noexcept {}
     void operator()(const shutdown_request&) const noexcept {}
 

@@ -53,21 +53,21 @@ uring_options::rung rung_from_environment() {
 
 #endif
 
-chosen_backend choose_io_uring(wish_of whose, bool pollable) {
+chosen_backend choose_io_uring(wish_of whose, const event_loop_options& wanted) {
     std::error_code error(ENOTSUP, std::system_category());
     std::string why = "built without liburing";
 #if SENNIT_HAVE_IO_URING
     uring_options options;
     options.wanted = rung_from_environment();
-    options.pollable = pollable;
+    options.pollable = wanted.hosted;
     try {
-        return make_uring_backend(options);
+        return make_uring_backend(options, wanted.receive_buffers);
     } catch (const uring_unavailable& unavailable) {
         error = unavailable.code();
         why = unavailable.reason();
     }
 #endif
-    if (whose == wish_of::nobody) return {make_epoll_backend(pollable), "epoll: " + why};
+    if (whose == wish_of::nobody) return {make_epoll_backend(wanted), "epoll: " + why};
     throw std::system_error(error, std::string("io_uring was requested by ") + in_words(whose) +
                                        " and cannot be used: " + why + "; allow it, or request epoll or auto");
 }
@@ -81,8 +81,8 @@ chosen_backend make_backend(const event_loop_options& options) {
         kind = kind_from_environment();
         whose = kind == backend_kind::automatic ? wish_of::nobody : wish_of::variable;
     }
-    if (kind != backend_kind::epoll) return choose_io_uring(whose, options.hosted);
-    return {make_epoll_backend(options.hosted), std::string("epoll: requested by ") + in_words(whose)};
+    if (kind != backend_kind::epoll) return choose_io_uring(whose, options);
+    return {make_epoll_backend(options), std::string("epoll: requested by ") + in_words(whose)};
 }
 
 }  // namespace sennit

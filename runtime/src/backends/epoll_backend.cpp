@@ -43,6 +43,8 @@
 #include "system_calls.hpp"
 #include "try_first.hpp"
 
+#include <sennit/detail/buffer_pool.hpp>
+
 namespace sennit {
 
 namespace {
@@ -63,9 +65,17 @@ constexpr std::chrono::milliseconds longest_retry{50};
 
 using detail::uninterrupted;
 
+/// The descriptor that a recv waits for; -1, which no descriptor is, for everything else.
+int waits_for_bytes_of(const request& what) noexcept {
+    const auto* const recv = std::get_if<recv_request>(&what);
+    if (recv != nullptr) return (recv->flags & MSG_DONTWAIT) == 0 ? recv->fd : -1;
+    const auto* const lease = std::get_if<recv_lease_request>(&what);
+    return lease != nullptr && (lease->flags & MSG_DONTWAIT) == 0 ? lease->fd : -1;
+}
+
 class epoll_backend final : public kernel_backend {
   public:
-    explicit epoll_backend(bool pollable);
+    explicit epoll_backend(const event_loop_options& options);
     ~epoll_backend() override;
 
     std::string_view name() const noexcept override { return "epoll"; }
@@ -82,9 +92,10 @@ class epoll_backend final : public kernel_backend {
   private:
     struct attempt;
 
+    void try_once(operation& what, std::uint32_t reported) noexcept;
     void run(operation_list& batch, std::uint32_t reported) noexcept;
     void on_event(const epoll_event& event) noexcept;
-    void deliver(operation& what, std::int32_t result) noexcept;
+    void deliver(operation& what, std::int32_t result, detail::pooled_buffer* buffer = nullptr) noexcept;
     void park(operation& what, int fd, std::uint32_t events) noexcept;
     void park_until_retry(operation& what) noexcept;
 
@@ -101,9 +112,14 @@ class epoll_backend final : public kernel_backend {
     operation_list* attempts_ = &attempt_lists_[0];
     operation_list retries_;
     operation_list cancelled_;
+    operation_list unlent_;  // receives that wait for a buffer, in order
+    detail::buffer_pool::owner pool_;
 };
 
-epoll_backend::epoll_backend(bool pollable) : kernel_backend(socket_mode::non_blocking), pollable_(pollable) {
+epoll_backend::epoll_backend(const event_loop_options& options)
+    : kernel_backend(socket_mode::non_blocking),
+      pollable_(options.hosted),
+      pool_(detail::buffer_pool::make(options.receive_buffers)) {
     const int error = set_.watch_internal(wake_descriptor(), epoll_set::wake_tag);
     if (error < 0) throw std::system_error(-error, std::system_category(), "epoll_ctl");
 }
@@ -117,11 +133,8 @@ void epoll_backend::submit(operation& what) noexcept {
     detail::check_buffers(what.what());
     ++in_flight_;
     // By far the most frequent case in which the answer is known: the next recv after a short one.
-    const auto* recv = std::get_if<recv_request>(&what.what());
-    if (recv != nullptr && (recv->flags & MSG_DONTWAIT) == 0) {
-        epoll_descriptor* const descriptor = set_.find(recv->fd);
-        if (descriptor != nullptr && !descriptor->readable) return descriptor->readers.push_back(what);
-    }
+    epoll_descriptor* const descriptor = set_.find(waits_for_bytes_of(what.what()));
+    if (descriptor != nullptr && !descriptor->readable) return descriptor->readers.push_back(what);
     attempts_->push_back(what);
 }
 
@@ -140,6 +153,9 @@ void epoll_backend::wait(time_point deadline) {
     operation_list ended;
     ended.splice_back(cancelled_);
     while (!ended.empty()) deliver(ended.pop_front(), -ECANCELED);
+
+    // Who finds nothing to receive gives the buffer back at once, for the next one in the queue.
+    while (!unlent_.empty() && pool_->can_take()) try_once(unlent_.pop_front(), 0);
 
     operation_list& batch = *attempts_;
     attempts_ = attempts_ == &attempt_lists_[0] ? &attempt_lists_[1] : &attempt_lists_[0];
@@ -170,22 +186,39 @@ struct epoll_backend::attempt {
     std::uint32_t reported;
 
     void operator()(const recv_request& request) const noexcept {
-        epoll_descriptor* const descriptor = io.set_.find(request.fd);
-        const bool waits = (request.flags & MSG_DONTWAIT) == 0;
-        if (waits && descriptor != nullptr && !descriptor->readable) return descriptor->readers.push_back(what);
+        receive(request.fd, request.flags, request.data, request.size, nullptr);
+    }
+
+    void operator()(const recv_lease_request& request) const noexcept {
+        detail::pooled_buffer* const buffer = io.pool_->take();
+        if (buffer == nullptr) return io.unlent_.push_back(what);
+        io.pool_->unseal(*buffer);
+        receive(request.fd, request.flags, buffer->data, io.pool_->buffer_size(), buffer);
+    }
+
+    /// `buffer` is the pool's, where `data` is in it: without bytes in it, it goes back.
+    void receive(int fd, int flags, void* data, std::size_t size, detail::pooled_buffer* buffer) const noexcept {
+        epoll_descriptor* const descriptor = io.set_.find(fd);
+        const bool waits = (flags & MSG_DONTWAIT) == 0;
         const bool unwatched = waits && descriptor != nullptr && descriptor->interest == 0;
-        if (unwatched && !io.try_first_[descriptor->drained].pays()) return io.park(what, request.fd, reading);
-        const std::int32_t result =
-            uninterrupted([&] { return ::recv(request.fd, request.data, request.size, request.flags | MSG_DONTWAIT); });
-        if (unwatched) io.try_first_[descriptor->drained].learn(result != -EAGAIN);
-        if (waits && result == -EAGAIN) return io.park(what, request.fd, reading);
+        std::int32_t result = -EAGAIN;
+        if (waits && descriptor != nullptr && !descriptor->readable) {
+            if (buffer != nullptr) io.pool_->give_back(*buffer);
+            return descriptor->readers.push_back(what);
+        }
+        if (!unwatched || io.try_first_[descriptor->drained].pays()) {
+            result = uninterrupted([&] { return ::recv(fd, data, size, flags | MSG_DONTWAIT); });
+            if (unwatched) io.try_first_[descriptor->drained].learn(result != -EAGAIN);
+        }
+        if (buffer != nullptr && result <= 0) io.pool_->give_back(*std::exchange(buffer, nullptr));
+        if (waits && result == -EAGAIN) return io.park(what, fd, reading);
         // 0 is the end of the stream, which stays readable. Flags like MSG_PEEK leave data behind.
-        if (descriptor != nullptr && descriptor->tcp && !descriptor->always_try && request.flags == 0 && result > 0 &&
-            static_cast<std::size_t>(result) < request.size) {
+        if (descriptor != nullptr && descriptor->tcp && !descriptor->always_try && flags == 0 && result > 0 &&
+            static_cast<std::size_t>(result) < size) {
             descriptor->drained = true;
             descriptor->readable = (descriptor->interest & EPOLLIN) == 0;
         }
-        io.deliver(what, result);
+        io.deliver(what, result, buffer);
     }
 
     void operator()(const recvmsg_request& request) const noexcept {
@@ -291,10 +324,11 @@ struct epoll_backend::attempt {
 };
 
 void epoll_backend::run(operation_list& batch, std::uint32_t reported) noexcept {
-    while (!batch.empty()) {
-        operation& next = batch.pop_front();
-        std::visit(attempt{*this, next, reported}, next.what());
-    }
+    while (!batch.empty()) try_once(batch.pop_front(), reported);
+}
+
+void epoll_backend::try_once(operation& what, std::uint32_t reported) noexcept {
+    std::visit(attempt{*this, what, reported}, what.what());
 }
 
 void epoll_backend::on_event(const epoll_event& event) noexcept {
@@ -325,7 +359,7 @@ void epoll_backend::on_event(const epoll_event& event) noexcept {
 }
 
 /// The operation is over. It may be gone when this returns.
-void epoll_backend::deliver(operation& what, std::int32_t result) noexcept {
+void epoll_backend::deliver(operation& what, std::int32_t result, detail::pooled_buffer* buffer) noexcept {
     if (const auto* poll = std::get_if<poll_request>(&what.what())) {
         epoll_descriptor* const descriptor = set_.find(poll->fd);
         if (descriptor != nullptr && !descriptor->own && descriptor->readers.empty() && descriptor->writers.empty()) {
@@ -334,7 +368,8 @@ void epoll_backend::deliver(operation& what, std::int32_t result) noexcept {
     }
     --in_flight_;
     ++delivered_;
-    what.complete({result});
+    if (buffer != nullptr) pool_->lend(*buffer, result);
+    what.complete({result, false, buffer});
 }
 
 /// Lets the operation wait for these events.
@@ -400,8 +435,8 @@ void epoll_backend::close(int fd) noexcept {
 
 }  // namespace
 
-std::unique_ptr<backend> make_epoll_backend(bool pollable) {
-    return std::make_unique<epoll_backend>(pollable);
+std::unique_ptr<backend> make_epoll_backend(const event_loop_options& options) {
+    return std::make_unique<epoll_backend>(options);
 }
 
 }  // namespace sennit

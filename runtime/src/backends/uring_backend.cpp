@@ -23,6 +23,11 @@
 //   So that is called here, after the enter that hands over what was submitted before it.
 // - A close in the batch saves a quarter of the 3 us that close(2) takes for a TCP socket. It is done when the
 //   enter returns, since a socket has nothing to flush.
+// - A receive without a buffer of its own takes one of the group's when it has something to put into it, and fails with
+//   ENOBUFS at once when there is none, whether there is data or not. Asking again before there is one would spin: it
+//   waits in `unlent_` until one comes back. Who is asked again may find nothing to receive, so that the buffer is
+//   still there for the next one in the queue.
+// - Where the kernel knows no groups (before Linux 5.19), such a receive is a poll and then recv(2) here.
 // - The poll on the eventfd completes at every write, whether it is read or not: nobody needs to read it.
 
 #include "uring_backend.hpp"
@@ -38,19 +43,16 @@
 
 #include "buffer_check.hpp"
 #include "kernel_backend.hpp"
+#include "system_calls.hpp"
+#include "uring_buffers.hpp"
 #include "uring_ring.hpp"
+#include "uring_tag.hpp"
 
 namespace sennit {
 
 namespace {
 
 using operation_list = detail::intrusive_list<operation, detail::backend_tag>;
-
-static_assert(alignof(operation) > uring_tag_mask, "the tag has no room below an operation's address");
-
-std::uint64_t tagged(const operation& what, uring_tag tag) noexcept {
-    return reinterpret_cast<std::uintptr_t>(&what) | static_cast<std::uint64_t>(tag);
-}
 
 /// The kernel takes 32 bits and transfers less than 2 GiB at once anyway.
 unsigned transfer_size(std::size_t size) noexcept {
@@ -66,32 +68,13 @@ void unlink(operation& what) noexcept {
     static_cast<detail::list_hook<detail::backend_tag>&>(what).unlink();
 }
 
-/// The operation that `user_data` carries the address of.
-operation& named(std::uint64_t user_data) noexcept {
-    return *reinterpret_cast<operation*>(static_cast<std::uintptr_t>(user_data & ~uring_tag_mask));
-}
-
-/// The `user_data` of an operation's completions.
-std::uint64_t name_in_kernel(const operation& what) noexcept {
-    const bool accepts = std::holds_alternative<accept_request>(what.what());
-    return tagged(what, accepts ? uring_tag::accept : uring_tag::single);
-}
-
-/// Throws when the ring is beyond use.
-void check(int entered) {
-    if (uring_ring::may_enter_again(entered)) return;
-    const char* text = "io_uring_enter";
-    if (entered == -EBADR) text = "io_uring_enter: the kernel lost a completion";
-    if (entered == -EEXIST || entered == -EINVAL) {
-        text = "io_uring_enter (only the thread that set the ring up may use it)";
-    }
-    throw std::system_error(-entered, std::system_category(), text);
-}
-
 class uring_backend final : public kernel_backend {
   public:
-    explicit uring_backend(const uring_options& options)
-        : kernel_backend(socket_mode::blocking), ring_(options, wake_descriptor()) {}
+    uring_backend(const uring_options& options, const receive_buffer_options& buffers)
+        : kernel_backend(socket_mode::blocking),
+          pool_(detail::buffer_pool::make(buffers)),
+          group_(*pool_),
+          ring_(options, wake_descriptor()) {}
     ~uring_backend() override;
 
     std::string describe() const { return ring_.describe(); }
@@ -117,10 +100,13 @@ class uring_backend final : public kernel_backend {
     void enter(time_point deadline);
     void reap() noexcept;
     void run_shutdowns() noexcept;
-    void on_single(operation& what, std::int32_t result) noexcept;
+    bool lend_buffers() noexcept;
+    void receive_now(operation& what) noexcept;
+    void on_lease(operation& what, std::int32_t result, std::uint32_t flags) noexcept;
+    void on_single(operation& what, std::int32_t result, detail::pooled_buffer* buffer = nullptr) noexcept;
     void on_accept(operation& what, std::int32_t result, bool more) noexcept;
     void on_cancel(operation& what, std::int32_t result) noexcept;
-    void finish(operation& what, std::int32_t result) noexcept;
+    void finish(operation& what, std::int32_t result, detail::pooled_buffer* buffer = nullptr) noexcept;
 
     std::size_t in_flight_ = 0;
     bool polls_for_wakes_ = true;
@@ -129,6 +115,9 @@ class uring_backend final : public kernel_backend {
     operation_list unsent_;  ///< cancelled before the kernel knew of them
     operation_list shutdowns_;
     operation_list due_shutdowns_;  ///< the kernel has all that was submitted before them
+    operation_list unlent_;         ///< receives that wait for a buffer, in order
+    detail::buffer_pool::owner pool_;
+    uring_buffers group_;
     uring_ring ring_;
 };
 
@@ -154,6 +143,25 @@ class uring_backend::submission {
     void operator()(const recv_request& request) const noexcept {
         prepare(uring_tag::single, [&](io_uring_sqe* entry) {
             io_uring_prep_recv(entry, request.fd, request.data, transfer_size(request.size), request.flags);
+        });
+    }
+    void operator()(const recv_lease_request& request) const noexcept {
+        if (io_.group_.open(io_.ring_)) {
+            if (io_.group_.available() == 0) io_.group_.refill();
+            if (io_.unlent_.empty() && io_.group_.available() != 0) return receive_into_group(request);
+            io_.unlent_.push_back(what_);
+        } else if ((request.flags & MSG_DONTWAIT) != 0) {
+            io_.unlent_.push_back(what_);
+        } else {
+            prepare(uring_tag::lease, [&](io_uring_sqe* entry) { io_uring_prep_poll_add(entry, request.fd, POLLIN); });
+        }
+    }
+    /// Without looking who waits before it.
+    void receive_into_group(const recv_lease_request& request) const noexcept {
+        prepare(uring_tag::lease, [&](io_uring_sqe* entry) {
+            io_uring_prep_recv(entry, request.fd, nullptr, io_.pool_->buffer_size(), request.flags);
+            entry->flags |= IOSQE_BUFFER_SELECT;
+            entry->buf_group = uring_buffers::group;
         });
     }
     void operator()(const send_request& request) const noexcept {
@@ -257,15 +265,19 @@ void uring_backend::wait(time_point deadline) {
     const bool delivers = !unsent_.empty() || !shutdowns_.empty();
     deliver_unsent();
     submit_parked();
+    const bool lends = lend_buffers();
     if (!polls_for_wakes_) [[unlikely]]
         poll_for_wakes();
 
     // What could not be handed over must not be slept on.
-    if (delivers || !parked_.empty() || !polls_for_wakes_) deadline = time_point::min();
+    if (delivers || lends || !parked_.empty() || !polls_for_wakes_) deadline = time_point::min();
     enter(deadline);
     if (parked_.empty() && ring_.unsubmitted() == 0) due_shutdowns_.splice_back(shutdowns_);
     reap();
     run_shutdowns();
+    // There may be more buffers than it seemed, which a host loop that sleeps on the ring must hear of.
+    if (!unlent_.empty() && (group_.available() != 0 || pool_->can_take())) [[unlikely]]
+        wake();
 }
 
 /// Completes what was cancelled before it was handed over. What is cancelled meanwhile waits for the next
@@ -288,7 +300,7 @@ void uring_backend::submit_parked() {
         }
         if (parked_.empty()) return;
         const int taken = ring_.submit();
-        if (taken <= 0) return check(taken);
+        if (taken <= 0) return uring_ring::check(taken);
     }
 }
 
@@ -303,7 +315,7 @@ void uring_backend::poll_for_wakes() noexcept {
 void uring_backend::enter(time_point deadline) {
     for (;;) {
         const int taken = ring_.submit_and_wait(deadline);
-        if (taken <= 0) return check(taken);
+        if (taken <= 0) return uring_ring::check(taken);
         // It did not sleep either when it stopped behind an entry.
         if (ring_.unsubmitted() == 0) return;
     }
@@ -314,6 +326,7 @@ void uring_backend::reap() noexcept {
         const bool more = (flags & IORING_CQE_F_MORE) != 0;
         switch (static_cast<uring_tag>(user_data & uring_tag_mask)) {
             case uring_tag::single: return on_single(named(user_data), result);
+            case uring_tag::lease: return on_lease(named(user_data), result, flags);
             case uring_tag::accept: return on_accept(named(user_data), result, more);
             case uring_tag::cancel: return on_cancel(named(user_data), result);
             case uring_tag::wake: polls_for_wakes_ = more; return;
@@ -322,15 +335,66 @@ void uring_backend::reap() noexcept {
     });
 }
 
-void uring_backend::on_single(operation& what, std::int32_t result) noexcept {
+/// Goes on with those that wait for a buffer, as far as there are buffers. Whether the next enter must not sleep.
+bool uring_backend::lend_buffers() noexcept {
+    group_.refill();
+    if (unlent_.empty()) [[likely]]
+        return false;
+    if (!group_.open(ring_)) {
+        const bool tries = pool_->can_take();
+        while (!unlent_.empty() && pool_->can_take()) receive_now(unlent_.pop_front());
+        return tries;
+    }
+    for (unsigned count = group_.available(); count != 0 && !unlent_.empty(); --count) {
+        operation& next = unlent_.pop_front();
+        submission(*this, next, turn::behind_parked).receive_into_group(std::get<recv_lease_request>(next.what()));
+    }
+    return group_.available() != 0 && !unlent_.empty();
+}
+
+/// What a kernel without groups leaves to us, when there may be something to receive.
+void uring_backend::receive_now(operation& what) noexcept {
+    detail::pooled_buffer* buffer = pool_->take();
+    if (buffer == nullptr) return unlent_.push_back(what);
+    const auto& request = std::get<recv_lease_request>(what.what());
+    const std::size_t size = pool_->buffer_size();
+    pool_->unseal(*buffer);
+    const std::int32_t result =
+        detail::uninterrupted([&] { return ::recv(request.fd, buffer->data, size, request.flags | MSG_DONTWAIT); });
+    if (result <= 0) pool_->give_back(*std::exchange(buffer, nullptr));
+    const bool waits = (request.flags & MSG_DONTWAIT) == 0;
+    if (result == -EAGAIN && waits) return std::visit(submission(*this, what, turn::behind_parked), what.what());
+    on_single(what, result, buffer);
+}
+
+void uring_backend::on_lease(operation& what, std::int32_t result, std::uint32_t flags) noexcept {
+    if (!group_.open(ring_)) {
+        if (result < 0 || what.in_flight.cancel_requested) return on_single(what, result < 0 ? result : -ECANCELED);
+        return receive_now(what);
+    }
+    detail::pooled_buffer* buffer = nullptr;
+    if ((flags & IORING_CQE_F_BUFFER) != 0) {
+        buffer = &group_.take(static_cast<std::uint16_t>(flags >> IORING_CQE_BUFFER_SHIFT));
+        if (result <= 0) pool_->give_back(*std::exchange(buffer, nullptr));
+    }
+    if (result == -ENOBUFS) {
+        group_.want_more();
+        if (!what.in_flight.cancel_requested) return unlent_.push_back(what);
+        result = -ECANCELED;
+    }
+    on_single(what, result, buffer);
+}
+
+void uring_backend::on_single(operation& what, std::int32_t result, detail::pooled_buffer* buffer) noexcept {
     detail::check_buffers(what.what());
     operation::in_flight_state& state = what.in_flight;
     if (!state.cancel_requested) [[likely]]
-        return finish(what, result);
+        return finish(what, result, buffer);
     // A kernel thread that was interrupted in the middle of the operation says EINTR.
     state.result = result == -EINTR ? -ECANCELED : result;
+    state.buffer = buffer;
     unlink(what);  // if its cancellation is still parked
-    if (--state.outstanding == 0) finish(what, state.result);
+    if (--state.outstanding == 0) finish(what, state.result, buffer);
 }
 
 void uring_backend::on_accept(operation& what, std::int32_t result, bool more) noexcept {
@@ -350,16 +414,17 @@ void uring_backend::on_accept(operation& what, std::int32_t result, bool more) n
 
 void uring_backend::on_cancel(operation& what, std::int32_t result) noexcept {
     operation::in_flight_state& state = what.in_flight;
-    if (--state.outstanding == 0) return finish(what, state.result);
+    if (--state.outstanding == 0) return finish(what, state.result, state.buffer);
     // The target neither waits nor runs nor is over: the kernel is about to try it once more.
     if (result == -ENOENT) submit_cancel(what, turn::behind_parked);
 }
 
 /// The operation is over. It may be gone when this returns.
-void uring_backend::finish(operation& what, std::int32_t result) noexcept {
+void uring_backend::finish(operation& what, std::int32_t result, detail::pooled_buffer* buffer) noexcept {
     what.in_flight.outstanding = 0;
     --in_flight_;
-    what.complete({result});
+    if (buffer != nullptr) pool_->lend(*buffer, result);
+    what.complete({result, false, buffer});
 }
 
 void uring_backend::run_shutdowns() noexcept {
@@ -372,8 +437,8 @@ void uring_backend::run_shutdowns() noexcept {
 
 }  // namespace
 
-chosen_backend make_uring_backend(const uring_options& options) {
-    auto implementation = std::make_unique<uring_backend>(options);
+chosen_backend make_uring_backend(const uring_options& options, const receive_buffer_options& buffers) {
+    auto implementation = std::make_unique<uring_backend>(options, buffers);
     std::string reason = "io_uring: " + implementation->describe();
     return {std::move(implementation), std::move(reason)};
 }

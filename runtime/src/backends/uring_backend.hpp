@@ -36,6 +36,6 @@ class uring_unavailable : public std::system_error {
 
 /// The backend on io_uring, set up for the calling thread: only that thread may use it. The reason says which
 /// kernel and which rung. Throws `uring_unavailable`, and `std::system_error` when descriptors have run out.
-chosen_backend make_uring_backend(const uring_options& options = {});
+chosen_backend make_uring_backend(const uring_options& options = {}, const receive_buffer_options& buffers = {});
 
 }  // namespace sennit

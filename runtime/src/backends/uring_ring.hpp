@@ -13,19 +13,9 @@
 
 #include "uring_backend.hpp"
 #include "uring_constants.hpp"
+#include "uring_tag.hpp"
 
 namespace sennit {
-
-/// The low bits of `user_data` say whom a completion is for. In the first three cases the rest is the
-/// operation's address.
-enum class uring_tag : std::uint64_t {
-    single = 0,  ///< an operation with one completion
-    accept = 1,  ///< an accept: possibly with many
-    cancel = 2,  ///< the cancellation of an operation
-    wake = 3,    ///< the poll on the descriptor that `wake` writes to
-    nobody = 4,  ///< what nobody waits for
-};
-inline constexpr std::uint64_t uring_tag_mask = 7;
 
 /// One io_uring instance: its mapped queues and the one system call. Belongs to the thread that made it.
 class uring_ring {
@@ -40,6 +30,11 @@ class uring_ring {
     /// The ring's descriptor, which polls readable when there is something to collect; -ENOTSUP when it does not.
     int poll_descriptor() const noexcept { return rung_ == uring_options::rung::defer ? -ENOTSUP : ring_.ring_fd; }
     bool has_multishot_accept() const noexcept { return multishot_accept_; }
+    /// Whether it is worth asking for a group of buffers.
+    bool may_have_buffers() const noexcept { return rung_ != uring_options::rung::plain; }
+    /// Lets the kernel take buffers for receives that name `group` from the `entries` at `memory`. 0 or a negated errno
+    /// value.
+    int register_buffers(void* memory, unsigned entries, std::uint16_t group) noexcept;
     /// The flag that leaves out the completions of what went well; 0 where the kernel has none.
     std::uint8_t skip_success() const noexcept { return skip_success_; }
     /// "kernel 6.18, DEFER_TASKRUN"
@@ -57,6 +52,11 @@ class uring_ring {
     /// Whether the outcome of an enter leaves the ring as good as it was: the next one may do better.
     static bool may_enter_again(int outcome) noexcept {
         return outcome >= 0 || outcome == -ETIME || outcome == -EINTR || outcome == -EBUSY || outcome == -EAGAIN;
+    }
+
+    /// Throws `std::system_error` when an enter with this outcome leaves the ring beyond use.
+    static void check(int outcome) {
+        if (!may_enter_again(outcome)) fail(outcome);
     }
 
     // Both return the number of entries the kernel took or a negated errno value.
@@ -88,6 +88,7 @@ class uring_ring {
     };
 
     explicit uring_ring(const uring_options& options);
+    [[noreturn]] static void fail(int outcome);
     template <class Prepare>
     answer ask(Prepare prepare);
     int enter(unsigned wanted, unsigned flags, const io_uring_getevents_arg* argument, std::size_t size) noexcept;

@@ -163,6 +163,23 @@ uring_ring::answer uring_ring::ask(Prepare prepare) {
     fail_test("no completion");
 }
 
+void uring_ring::fail(int outcome) {
+    const char* text = "io_uring_enter";
+    if (outcome == -EBADR) text = "io_uring_enter: the kernel lost a completion";
+    if (outcome == -EEXIST || outcome == -EINVAL) {
+        text = "io_uring_enter (only the thread that set the ring up may use it)";
+    }
+    throw std::system_error(-outcome, std::system_category(), text);
+}
+
+int uring_ring::register_buffers(void* memory, unsigned entries, std::uint16_t group) noexcept {
+    io_uring_buf_reg where{};
+    where.ring_addr = reinterpret_cast<std::uintptr_t>(memory);
+    where.ring_entries = entries;
+    where.bgid = group;
+    return io_uring_register_buf_ring(&ring_, &where, 0);
+}
+
 void uring_ring::prepare_wake_poll(io_uring_sqe& entry, int fd) noexcept {
     io_uring_prep_poll_multishot(&entry, fd, POLLIN);
     entry.user_data = static_cast<std::uint64_t>(uring_tag::wake);

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include <sennit/bytes.hpp>
+#include <sennit/net/buffer_lease.hpp>
+#include <sennit/net/detail/lease_awaiter.hpp>
 #include <sennit/net/detail/socket_core.hpp>
 #include <sennit/net/detail/socket_operation.hpp>
 #include <sennit/net/detail/vectored_send.hpp>
@@ -27,6 +29,15 @@ class stream_socket {
     detail::transfer_awaiter recv(mutable_bytes buffer) {
         return {core_, detail::direction::receiving, recv_request{fd(), buffer.data(), buffer.size(), 0}};
     }
+
+    /// Like `recv`, into a buffer that the loop lends: suspends until something has arrived and gives a lease of it, an
+    /// empty one when the peer has finished sending. A connection that waits here owns no buffer; use it
+    /// where many connections are idle. When all buffers are lent it also waits for one, first come, first served; when
+    /// `buffer_lease::most_per_stream` leases of this stream exist, it throws `no_buffer_space` at once. Cancelling it
+    /// loses nothing.
+    ///
+    /// `while (const auto lease = co_await peer.recv_lease()) co_await peer.send(lease);`
+    detail::lease_awaiter recv_lease() { return detail::lease_awaiter(core_); }
 
     /// Suspends until the whole buffer is filled; gives less than its size only when the peer finished sending before.
     /// Cancelled on the way, an unknown part of the buffer has been filled, and the position in the stream is lost.

@@ -16,7 +16,8 @@ class socket_operation;
 enum class direction : std::uint8_t { receiving, sending };
 
 /// An open socket: the descriptor, the loop it belongs to, and the operations on their way. It stays until the last of
-/// these is back, even when the stream that owned it is long gone; only then is the descriptor closed.
+/// these is back, even when the stream that owned it is long gone; only then is the descriptor closed. Its memory also
+/// stays until the last lease is back.
 class socket_core final : public sennit::detail::loop_resource {
   public:
     /// Takes over `fd`.
@@ -50,6 +51,14 @@ class socket_core final : public sennit::detail::loop_resource {
     int claim(direction half, socket_operation& user) noexcept;
     void give_back(direction half) noexcept;
 
+    /// Counts the buffers that are lent to receivers of this socket.
+    void lease_begins() noexcept { ++leases_; }
+    void lease_ended() noexcept {
+        --leases_;
+        delete_if_unused();
+    }
+    std::size_t leases() const noexcept { return leases_; }
+
     /// Socket calls that throw `std::system_error` with the call's name.
     endpoint local_endpoint() const;
     endpoint peer_endpoint() const;
@@ -69,6 +78,9 @@ class socket_core final : public sennit::detail::loop_resource {
   private:
     ~socket_core() = default;
     bool busy() const noexcept { return users_[0] != nullptr || users_[1] != nullptr; }
+    void delete_if_unused() noexcept {
+        if (references_ == 0 && leases_ == 0 && !busy()) delete this;
+    }
     void close_descriptor() noexcept;
     void detach() noexcept;
     int open_fd() const;
@@ -80,6 +92,7 @@ class socket_core final : public sennit::detail::loop_resource {
     std::size_t had_arrived_ = 0;  // at the most, when receiving was ended
     bool closing_ = false;
     bool receiving_ended_ = false;
+    std::uint16_t leases_ = 0;
 };
 
 /// A counted reference to a socket; the last one closes it.

@@ -1,0 +1,23 @@
+// Receiving into a buffer that the loop lends. Its one hard idea is who counts: from its completion on, the buffer is
+// counted at the socket, whose memory stays until the last lease is back, even when stream and loop are gone.
+
+#include <cerrno>
+
+#include <sennit/net/detail/lease_awaiter.hpp>
+
+namespace sennit::net::detail {
+
+void lease_awaiter::complete(completion done) noexcept {
+    buffer_ = done.buffer;
+    if (buffer_ != nullptr) core()->lease_begins();
+    finish_on_socket(done.result);
+}
+
+bool lease_awaiter::has_too_many() noexcept {
+    // Whatever else is wrong is found by the socket.
+    if (core() == nullptr || core()->fd() < 0 || core()->leases() < buffer_lease::most_per_stream) return false;
+    result_ = -ENOBUFS;
+    return true;
+}
+
+}  // namespace sennit::net::detail

@@ -1,0 +1,535 @@
+// Receiving into buffers that the loop lends. Its one hard idea: a loop is made with as few buffers as a test needs to
+// run out of them, and what would spin is seen by counting turns of the loop, not by measuring time.
+
+#include <sennit/net/buffer_lease.hpp>
+
+#include <sys/socket.h>
+
+#include <array>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <sennit/event.hpp>
+#include <sennit/net/serve.hpp>
+#include <sennit/net/tcp.hpp>
+#include <sennit/net/unix.hpp>
+#include <sennit/stop.hpp>
+#include <sennit/task_group.hpp>
+#include <sennit/timeout.hpp>
+#include <sennit/when_all.hpp>
+
+#include "support/sockets.hpp"
+
+namespace sennit::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+class RecvLease : public SocketTest {};
+SENNIT_ON_ALL_BACKENDS(RecvLease);
+
+std::string text_in(const net::buffer_lease& lease) {
+    return std::string(const_bytes(lease).text());
+}
+
+task<> echo(net::tcp_stream peer) {
+    while (const auto lease = co_await peer.recv_lease()) co_await peer.send(lease);
+}
+
+task<std::pair<net::unix_stream, net::unix_stream>> unix_pair() {
+    return net::unix_stream::pair();
+}
+
+TEST_P(RecvLease, BringsWhatHasArrivedAndThenTheEnd) {
+    run([]() -> task<> {
+        auto pair = co_await tcp_with_raw_peer();
+        pair.second.send("hello");
+        auto lease = co_await pair.first.recv_lease();
+        EXPECT_EQ(text_in(lease), "hello");
+        EXPECT_EQ(lease.size(), 5u);
+        EXPECT_EQ(lease.bytes().size(), 5u);
+        EXPECT_FALSE(lease.empty());
+        lease.release();
+        EXPECT_TRUE(lease.empty());
+        EXPECT_EQ(lease.size(), 0u);
+        pair.second.close();
+        for (int i = 0; i != 2; ++i) {
+            const auto end = co_await pair.first.recv_lease();
+            EXPECT_TRUE(end.empty());
+        }
+    });
+}
+
+TEST_P(RecvLease, WaitsForWhatArrivesLater) {
+    run([]() -> task<> {
+        auto pair = co_await tcp_with_raw_peer();
+        std::string got;
+        co_await with_task_group([&](task_group& group) -> task<> {
+            group.spawn([&]() -> task<> {
+                for (int i = 0; i != 3; ++i) {
+                    const auto lease = co_await pair.first.recv_lease();
+                    got += text_in(lease) + ";";
+                }
+            });
+            for (const char* const each : {"one", "two", "three"}) {
+                co_await settle();
+                pair.second.send(each);
+            }
+        });
+        EXPECT_EQ(got, "one;two;three;");
+    });
+}
+
+TEST_P(RecvLease, LeaseMoves) {
+    run([]() -> task<> {
+        auto pair = co_await tcp_with_raw_peer();
+        pair.second.send("a");
+        auto first = co_await pair.first.recv_lease();
+        pair.second.send("b");
+        auto second = co_await pair.first.recv_lease();
+        net::buffer_lease third(std::move(first));
+        EXPECT_TRUE(first.empty());
+        EXPECT_EQ(text_in(third), "a");
+        third = std::move(second);
+        EXPECT_EQ(text_in(third), "b");
+        auto& same = third;
+        third = std::move(same);
+        EXPECT_EQ(text_in(third), "b");
+    });
+}
+
+/// Sends `bytes` in pieces and receives them by lease; the sizes are kept, the bytes are compared by hash.
+template <class Stream>
+task<> carry(Stream& from, Stream& to, std::size_t total, std::size_t piece) {
+    const std::string bytes = noise(piece);
+    running_hash sent;
+    running_hash got;
+    std::size_t received = 0;
+    const auto send = [&]() -> task<> {
+        for (std::size_t done = 0; done < total; done += piece) {
+            sent.add(bytes.data(), piece);
+            co_await from.send(bytes);
+        }
+        co_await from.shutdown_send();
+    };
+    const auto receive = [&]() -> task<> {
+        while (const auto lease = co_await to.recv_lease()) {
+            got.add(lease.bytes().data(), lease.size());
+            received += lease.size();
+        }
+    };
+    co_await when_all(send(), receive());
+    EXPECT_EQ(received, total);
+    EXPECT_EQ(got.value(), sent.value());
+}
+
+TEST_P(RecvLease, CarriesTcpIntact) {
+    run([]() -> task<> {
+        auto bytewise = co_await tcp_pair();
+        co_await carry(bytewise.first, bytewise.second, 2000, 1);
+        auto in_bulk = co_await tcp_pair();
+        co_await carry(in_bulk.first, in_bulk.second, 16 << 20, 1 << 20);
+    });
+}
+
+TEST_P(RecvLease, CarriesUnixStreamsIntact) {
+    run([]() -> task<> {
+        auto bytewise = co_await unix_pair();
+        co_await carry(bytewise.first, bytewise.second, 2000, 1);
+        auto in_bulk = co_await unix_pair();
+        co_await carry(in_bulk.first, in_bulk.second, 16 << 20, 1 << 20);
+    });
+}
+
+TEST_P(RecvLease, AlternatesWithRecv) {
+    run([]() -> task<> {
+        auto pair = co_await tcp_with_raw_peer();
+        pair.second.send("abcdef");
+        const std::string first = co_await read_exactly(pair.first, 2);
+        const auto lease = co_await pair.first.recv_lease();
+        EXPECT_EQ(first + text_in(lease), "abcdef");
+        pair.second.send("gh");
+        const std::string last = co_await read_exactly(pair.first, 2);
+        EXPECT_EQ(last, "gh");
+    });
+}
+
+TEST_P(RecvLease, OneReceiverAtATime) {
+    run([]() -> task<> {
+        auto pair = co_await tcp_with_raw_peer();
+        co_await with_task_group([&](task_group& group) -> task<> {
+            group.spawn([&]() -> task<> {
+                const auto lease = co_await pair.first.recv_lease();
+                EXPECT_EQ(text_in(lease), "x");
+            });
+            co_await settle();
+            std::error_code error = co_await error_of(pair.first.recv_lease());
+            EXPECT_EQ(error, std::errc::device_or_resource_busy);
+            char byte;
+            error = co_await error_of(pair.first.recv({&byte, 1}));
+            EXPECT_EQ(error, std::errc::device_or_resource_busy);
+            pair.second.send("x");
+        });
+        pair.first.close();
+        const std::string text = co_await text_of(pair.first.recv_lease());
+        EXPECT_EQ(text, "recv_lease: Bad file descriptor");
+    });
+}
+
+TEST_P(RecvLease, ClosingEndsTheWait) {
+    run([]() -> task<> {
+        auto pair = co_await tcp_with_raw_peer();
+        std::error_code error;
+        co_await with_task_group([&](task_group& group) -> task<> {
+            group.spawn([&]() -> task<> { error = co_await error_of(pair.first.recv_lease()); });
+            co_await settle();
+            pair.first.close();
+        });
+        EXPECT_EQ(error, std::errc::operation_canceled);
+        co_await settle();
+        EXPECT_EQ(pair.second.recv_now(), "EOF");
+    });
+}
+
+TEST_P(RecvLease, ResetIsAnError) {
+    run([]() -> task<> {
+        auto pair = co_await tcp_with_raw_peer();
+        pair.second.reset_on_close();
+        pair.second.close();
+        const auto outcome = co_await as_result(pair.first.recv_lease());
+        EXPECT_EQ(outcome.error(), std::errc::connection_reset);
+    });
+}
+
+TEST_P(RecvLease, CancelKeepsArrivedBytes) {
+    run([]() -> task<> {
+        auto pair = co_await tcp_with_raw_peer();
+        std::string sent;
+        std::string received;
+        int with_bytes = 0;
+        int without = 0;
+        const auto wait = [&]() -> task<> {
+            bool got = false;
+            try {
+                const auto lease = co_await pair.first.recv_lease();
+                received += text_in(lease);
+                got = true;
+            } catch (const cancelled&) {
+            }
+            ++(got ? with_bytes : without);
+        };
+        for (int round = 0; round != 600; ++round) {
+            const std::string piece =
+                noise(1 + static_cast<std::size_t>(round * 7 % 200), static_cast<unsigned>(round));
+            const int turns = round / 4 % 6 - 2;
+            co_await with_task_group([&](task_group& group) -> task<> {
+                group.spawn(wait());
+                co_await settle(round % 4);
+                if (turns < 0) group.cancel();
+                if (turns < 0) co_await shield(settle(-turns - 1));
+                pair.second.send(piece);
+                if (turns < 0) co_return;
+                co_await settle(turns);
+                group.cancel();
+            });
+            sent += piece;
+        }
+        EXPECT_GT(with_bytes, 60);
+        EXPECT_GT(without, 60);
+        received += co_await read_exactly(pair.first, sent.size() - received.size());
+        EXPECT_TRUE(received == sent);
+    });
+}
+
+TEST_P(RecvLease, TimeoutLeavesTheStreamUsable) {
+    run([]() -> task<> {
+        auto pair = co_await tcp_with_raw_peer();
+        const auto late = co_await move_on_after(1ms, pair.first.recv_lease());
+        EXPECT_FALSE(late.has_value());
+        pair.second.send("still here");
+        const auto lease = co_await with_timeout(1h, pair.first.recv_lease());
+        EXPECT_EQ(text_in(lease), "still here");
+    });
+}
+
+TEST_P(RecvLease, ServerDrainsAndAnswersWhatHasArrived) {
+    run([this]() -> task<> {
+        auto listener = co_await net::tcp_listener::bind({"127.0.0.1", 0});
+        co_await with_task_group([&](task_group& group) -> task<> {
+            group.spawn([&]() -> task<> { co_await net::serve(listener, echo); });
+            auto idle = co_await net::tcp_stream::connect(listener.local_endpoint());
+            auto client = co_await net::tcp_stream::connect(listener.local_endpoint());
+            co_await client.send("one");
+            const std::string first = co_await read_exactly(client, 3);
+            EXPECT_EQ(first, "one");
+            co_await client.send("two");
+            loop().stop().request();
+            const std::string rest = co_await read_all(client);
+            EXPECT_EQ(rest, "two");
+            const std::string nothing = co_await read_all(idle);
+            EXPECT_EQ(nothing, "");
+        });
+    });
+}
+
+TEST_P(RecvLease, LeaseOutlivesItsStream) {
+    run([]() -> task<> {
+        net::buffer_lease kept;
+        {
+            auto pair = co_await tcp_with_raw_peer();
+            pair.second.send("kept");
+            kept = co_await pair.first.recv_lease();
+            auto closed = std::move(pair.first);
+            co_await settle();
+        }
+        co_await settle();
+        EXPECT_EQ(text_in(kept), "kept");
+    });
+}
+
+TEST_P(RecvLease, LeaseOutlivesItsLoop) {
+    std::optional<net::buffer_lease> kept;
+    std::optional<net::tcp_stream> stream;
+    {
+        event_loop short_lived(event_loop_options{GetParam()});
+        short_lived.run([](auto& lease, auto& connection) -> task<> {
+            auto pair = co_await tcp_with_raw_peer();
+            pair.second.send("kept");
+            lease.emplace(co_await pair.first.recv_lease());
+            connection.emplace(std::move(pair.first));
+        }(kept, stream));
+    }
+    EXPECT_EQ(text_in(*kept), "kept");
+    stream.reset();
+    EXPECT_EQ(text_in(*kept), "kept");
+    kept.reset();
+}
+
+TEST_P(RecvLease, HoardersGetNoMoreThanTheirShare) {
+    run([]() -> task<> {
+        auto pair = co_await tcp_with_raw_peer();
+        std::vector<net::buffer_lease> hoard;
+        while (hoard.size() != net::buffer_lease::most_per_stream) {
+            pair.second.send("x");
+            hoard.push_back(co_await pair.first.recv_lease());
+        }
+        pair.second.send("y");
+        const std::error_code error = co_await error_of(pair.first.recv_lease());
+        EXPECT_EQ(error, std::errc::no_buffer_space);
+        hoard.pop_back();
+        const auto last = co_await pair.first.recv_lease();
+        EXPECT_EQ(text_in(last), "y");
+    });
+}
+
+/// Loops with few buffers.
+class ScarceBuffers : public ::testing::TestWithParam<backend_kind> {
+  protected:
+    /// Runs `body` on a loop with this many buffers, and counts its turns.
+    template <class Body>
+    void run(receive_buffer_options buffers, Body body) {
+        std::optional<event_loop> loop;
+        try {
+            loop.emplace(event_loop_options{.backend = GetParam(), .receive_buffers = buffers});
+        } catch (const std::system_error& error) {
+            GTEST_SKIP() << error.what();
+        }
+        bool over = false;
+        turns_ = 0;
+        loop->root().spawn([&]() -> task<> {
+            co_await with_timeout(patience, body());
+            over = true;
+        });
+        for (; !over && turns_ != most_turns; ++turns_) loop->run_once(no_deadline);
+        EXPECT_TRUE(over) << "after " << turns_ << " turns";
+        EXPECT_EQ(loop->describe(), "");
+    }
+    std::size_t turns() const { return turns_; }
+
+    static constexpr std::size_t most_turns = 1000000;
+    static constexpr int crowd = sanitized ? 200 : 1000;
+
+  private:
+    std::size_t turns_ = 0;
+};
+SENNIT_ON_ALL_BACKENDS(ScarceBuffers);
+
+TEST_P(ScarceBuffers, SizeBoundsOneLease) {
+    run({100, 2}, []() -> task<> {
+        auto pair = co_await tcp_with_raw_peer();
+        const std::string sent = noise(1000);
+        pair.second.send(sent);
+        std::string got;
+        for (int i = 0; i != 10; ++i) {
+            const auto lease = co_await pair.first.recv_lease();
+            EXPECT_EQ(lease.size(), 100u);
+            got += text_in(lease);
+        }
+        EXPECT_TRUE(got == sent);
+    });
+}
+
+TEST_P(ScarceBuffers, OneBufferServesACrowd) {
+    run({64, 1}, []() -> task<> {
+        std::vector<std::pair<net::unix_stream, net::unix_stream>> pairs;
+        for (int i = 0; i != crowd; ++i) pairs.push_back(co_await unix_pair());
+        int answered = 0;
+        co_await with_task_group([&](task_group& group) -> task<> {
+            for (auto& pair : pairs) {
+                group.spawn([&]() -> task<> {
+                    while (const auto lease = co_await pair.second.recv_lease()) co_await pair.second.send(lease);
+                });
+            }
+            co_await settle();
+            // All at once, and again when all have been answered.
+            for (int round = 0; round != 3; ++round) {
+                for (auto& pair : pairs) co_await pair.first.send("ping");
+                for (auto& pair : pairs) {
+                    const std::string answer = co_await read_exactly(pair.first, 4);
+                    if (answer == "ping") ++answered;
+                }
+            }
+            for (auto& pair : pairs) co_await pair.first.shutdown_send();
+        });
+        EXPECT_EQ(answered, 3 * crowd);
+    });
+    // Each message takes some turns of its own; a loop that asks again and again takes many more.
+    EXPECT_LT(turns(), static_cast<std::size_t>(50 * crowd));
+}
+
+TEST_P(ScarceBuffers, NoSpinWhileTheOnlyBufferIsLent) {
+    run({64, 1}, []() -> task<> {
+        auto holder = co_await unix_pair();
+        co_await holder.first.send("x");
+        auto held = co_await holder.second.recv_lease();
+        auto other = co_await unix_pair();
+        co_await other.first.send("y");
+        std::string got;
+        co_await with_task_group([&](task_group& group) -> task<> {
+            group.spawn([&]() -> task<> {
+                const auto lease = co_await other.second.recv_lease();
+                got = text_in(lease);
+            });
+            // Enough time for thousands of turns.
+            event never;
+            const bool came = co_await move_on_after(5ms, never.wait());
+            EXPECT_FALSE(came);
+            EXPECT_EQ(got, "");
+            held.release();
+        });
+        EXPECT_EQ(got, "y");
+    });
+    EXPECT_LT(turns(), 100u);
+}
+
+TEST_P(ScarceBuffers, IdleReceiversDoNotKeepTheBufferFromOthers) {
+    run({64, 1}, []() -> task<> {
+        std::vector<std::pair<net::unix_stream, net::unix_stream>> idle;
+        for (int i = 0; i != 50; ++i) idle.push_back(co_await unix_pair());
+        auto holder = co_await unix_pair();
+        co_await holder.first.send("x");
+        auto held = co_await holder.second.recv_lease();
+        auto last = co_await unix_pair();
+        co_await last.first.send("y");
+        co_await with_task_group([&](task_group& group) -> task<> {
+            for (auto& pair : idle) {
+                group.spawn([&]() -> task<> { static_cast<void>(co_await pair.second.recv_lease()); });
+            }
+            co_await settle();
+            group.spawn([&]() -> task<> {
+                const auto lease = co_await last.second.recv_lease();
+                EXPECT_EQ(text_in(lease), "y");
+                group.cancel();
+            });
+            co_await settle();
+            held.release();
+        });
+    });
+    EXPECT_LT(turns(), 400u);
+}
+
+TEST_P(ScarceBuffers, CancelAndCloseReachThoseThatWaitForABuffer) {
+    run({64, 1}, []() -> task<> {
+        auto holder = co_await unix_pair();
+        co_await holder.first.send("x");
+        auto held = co_await holder.second.recv_lease();
+        auto other = co_await unix_pair();
+        co_await other.first.send("y");
+        const auto late = co_await move_on_after(1ms, other.second.recv_lease());
+        EXPECT_FALSE(late.has_value());
+        std::error_code error;
+        auto closed = co_await unix_pair();
+        co_await closed.first.send("z");
+        co_await with_task_group([&](task_group& group) -> task<> {
+            group.spawn([&]() -> task<> { error = co_await error_of(closed.second.recv_lease()); });
+            co_await settle();
+            closed.second.close();
+        });
+        EXPECT_EQ(error, std::errc::operation_canceled);
+        held.release();
+        const auto lease = co_await other.second.recv_lease();
+        EXPECT_EQ(text_in(lease), "y");
+    });
+}
+
+TEST_P(ScarceBuffers, ThePoolGrowsToWhatIsAllowed) {
+    run({32, 300}, []() -> task<> {
+        std::vector<std::pair<net::unix_stream, net::unix_stream>> pairs;
+        for (int i = 0; i != 301; ++i) {
+            pairs.push_back(co_await unix_pair());
+            co_await pairs.back().first.send(std::to_string(i));
+        }
+        std::vector<net::buffer_lease> leases(301);
+        int lent = 0;
+        const auto receive = [&](int number) -> task<> {
+            leases[static_cast<std::size_t>(number)] =
+                co_await pairs[static_cast<std::size_t>(number)].second.recv_lease();
+            ++lent;
+        };
+        co_await with_task_group([&](task_group& group) -> task<> {
+            for (int i = 0; i != 301; ++i) group.spawn(receive(i));
+            for (int i = 0; i != 1000 && lent != 300; ++i) co_await settle();
+            co_await settle(20);
+            EXPECT_EQ(lent, 300);
+            for (net::buffer_lease& each : leases) {
+                if (each.empty()) continue;
+                each.release();
+                break;
+            }
+        });
+        EXPECT_EQ(lent, 301);
+        EXPECT_EQ(text_in(leases.back()), "300");
+    });
+}
+
+TEST_P(ScarceBuffers, FirstComeFirstServed) {
+    run({64, 1}, []() -> task<> {
+        auto holder = co_await unix_pair();
+        co_await holder.first.send("x");
+        auto held = co_await holder.second.recv_lease();
+        std::vector<std::pair<net::unix_stream, net::unix_stream>> pairs;
+        std::vector<int> order;
+        const auto receive = [&](int number) -> task<> {
+            static_cast<void>(co_await pairs[static_cast<std::size_t>(number)].second.recv_lease());
+            order.push_back(number);
+        };
+        for (int i = 0; i != 10; ++i) {
+            pairs.push_back(co_await unix_pair());
+            co_await pairs.back().first.send("y");
+        }
+        co_await with_task_group([&](task_group& group) -> task<> {
+            for (int i = 0; i != 10; ++i) {
+                group.spawn(receive(i));
+                co_await settle();
+            }
+            held.release();
+        });
+        EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}));
+    });
+}
+
+}  // namespace
+}  // namespace sennit::testing
