@@ -22,6 +22,7 @@ import compiling  # noqa: E402
 import machine  # noqa: E402
 import measuring  # noqa: E402
 import micro  # noqa: E402
+import pace  # noqa: E402
 import plot  # noqa: E402
 import report  # noqa: E402
 import workloads  # noqa: E402
@@ -251,8 +252,16 @@ def measure(options):
     programs = programs_of(options)
     limit = raise_descriptor_limit()
     result = describe(options)
+    keep_off(options.server_core)
+    cores = {options.server_core, *options.load_cores}
     settings = measuring.Settings(
-        programs, options.server_core, options.load_cores, options.seconds, options.warmup, options.sleep
+        programs,
+        options.server_core,
+        options.load_cores,
+        options.seconds,
+        options.warmup,
+        options.sleep,
+        pace.Pace(programs / "pace", cores),
     )
     wanted = options.workloads or [*(workload.name for workload in workloads.WORKLOADS), *OTHERS]
     plan = []
@@ -263,7 +272,6 @@ def measure(options):
     for what, reason in result["skipped"].items():
         print(f"skipped: {what}: {reason}", file=sys.stderr)
 
-    keep_off(options.server_core)
     progress = Progress(options.rounds * sum(len(taking_part) for _, taking_part in plan))
     try:
         for workload, taking_part in plan:

@@ -70,7 +70,7 @@ CANDIDATES = (
 )
 
 LIMIT = "uring"  # what everything is compared with
-RAW = {"io_uring": "uring", "epoll": "epoll"}  # the limit for each backend
+RAW = {"io_uring": ("uring", "uring-plain"), "epoll": ("epoll",)}  # the limit for each backend: the best of these
 
 
 class Absent(Exception):

@@ -1,7 +1,7 @@
 """Takes one sample: a fresh server on its core, the load generator on others, and what the kernel says of both.
 
 A sample during which something else used these cores says little; it is recognised by what the scheduler counts: how
-long the two had to wait for a core that was busy, and what the cores did beyond their work."""
+long the two had to wait for a core that was busy, what the cores did beyond their work, and how fast they were."""
 
 import json
 import os
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import candidates
 from noise import merge, percentile
+from pace import MOST_SLOWED, Pace
 
 PATIENCE = 30  # seconds for a server or a load to say something
 SETTLING = 0.3  # seconds after which an idle server is taken to be idle
@@ -39,6 +40,7 @@ class Settings:
     seconds: float
     warmup: float
     sleep: bool  # the load generator sleeps when it has nothing to do
+    pace: Pace = None  # to know whether the cores are slow, which memory does not depend on
 
 
 class Process:
@@ -123,6 +125,7 @@ def take_sample(workload, candidate, settings):
     candidates.Absent."""
     if workload.load[0] == "idle":
         return take_idle_sample(workload, candidate, settings)
+    settings.pace.wait()
     cores = Cores({settings.server_core, *settings.load_cores})
     if workload.load[0] == "proxy":
         with Process(load_command(workload, settings, workload.connections), set(settings.load_cores)) as load:
@@ -140,7 +143,7 @@ def take_sample(workload, candidate, settings):
         "backend": backend,
         "engine": reports[0]["engine"],
         "values": values,
-        "contaminated": contamination(candidate, reports, values, cores.since()),
+        "contaminated": contamination(candidate, reports, cores.since(), settings.pace.slowed()),
     }
 
 
@@ -225,12 +228,13 @@ def children_seconds():
     return times.children_user + times.children_system
 
 
-def contamination(candidate, reports, values, machine):
+def contamination(candidate, reports, machine, slowed):
     """What was wrong with a sample: reasons and by how much more than is allowed."""
     elapsed, foreign, stolen = machine
     found = {
         "other programs used the cores": foreign / elapsed / MOST_FOREIGN,
         "the machine was not always there": stolen / elapsed / MOST_STOLEN,
+        "the cores were slower than they can be": slowed / MOST_SLOWED,
     }
     for report in reports:
         waited = report["load_waited_ns"] / 1e9 - report["load_slices"] * WAKING

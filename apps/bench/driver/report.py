@@ -54,7 +54,7 @@ def workload_table(result, workload):
     figure = workload.figure
     timed = figure.key != "bytes_each"
     small = workload.size <= 1024
-    header = ["candidate", f"{workload.figure_title()}, {figure.unit}", "to tuned io_uring", "to raw, same backend"]
+    header = ["candidate", f"{workload.figure_title()}, {figure.unit}", "to tuned io_uring", "to best raw, same backend"]
     if timed:
         header.append(f"{workload.message}s/s" if small else "MB/s")
         header += ["p50, us", "p99, us", "p99.9, us", "server busy", "load busy"]

@@ -25,7 +25,7 @@ class Row:
     candidate: str
     figure: Value  # in the unit of the workload's figure
     to_limit: Value | None  # the ratio to the tuned io_uring peer
-    to_raw: Value | None  # the ratio to the raw peer on the same backend
+    to_raw: Value | None  # the ratio to the best raw peer on the same backend
     others: dict  # medians of all else that was measured
     samples: int
     contaminated: int
@@ -33,19 +33,20 @@ class Row:
 
 def rows(result, workload):
     """The rows of a workload's table, in the order of the candidates."""
-    by_candidate = {}
+    all_of = {}
     for sample in result["samples"]:
         if sample["workload"] == workload.name:
-            by_candidate.setdefault(sample["candidate"], {})[sample["round"]] = sample
+            all_of.setdefault(sample["candidate"], {})[sample["round"]] = sample
+    by_candidate = {name: trustworthy(rounds) for name, rounds in all_of.items()}
     limit = by_candidate.get(candidates.LIMIT, {})
     found = []
     for candidate in candidates.CANDIDATES:
         rounds = by_candidate.get(candidate.name)
         if not rounds:
             continue
-        raw = by_candidate.get(candidates.RAW[candidate.backend], {})
         samples = list(rounds.values())
         key, scale = workload.figure.key, workload.figure.scale
+        raw = best_raw(by_candidate, candidate.backend, key)
         found.append(
             Row(
                 candidate=candidate.name,
@@ -53,11 +54,22 @@ def rows(result, workload):
                 to_limit=paired_ratio(rounds, limit, key),
                 to_raw=paired_ratio(rounds, raw, key),
                 others=medians([sample["values"] for sample in samples]),
-                samples=len(samples),
-                contaminated=sum(bool(sample["contaminated"]) for sample in samples),
+                samples=len(all_of[candidate.name]),
+                contaminated=sum(bool(sample["contaminated"]) for sample in all_of[candidate.name].values()),
             )
         )
     return found
+
+
+def trustworthy(rounds):
+    """Those that are not contaminated, where they are the majority; otherwise all, with a mark in the table."""
+    clean = {number: sample for number, sample in rounds.items() if not sample["contaminated"]}
+    return clean if 2 * len(clean) > len(rounds) else rounds
+
+
+def best_raw(by_candidate, backend, key):
+    measured = [by_candidate[name] for name in candidates.RAW[backend] if name in by_candidate]
+    return min(measured, default={}, key=lambda rounds: median([each["values"][key] for each in rounds.values()]))
 
 
 def paired_ratio(rounds, others, key):
