@@ -258,8 +258,12 @@ TEST_P(ServeLimits, PeersThatNeverCloseHoldUpTheEndOnlyForAWhile) {
         options.goodbye_timeout = 20ms;
         co_await with_task_group([&](task_group& group) -> task<> {
             group.spawn(serve_echo(listener, options));
-            for (int i = 0; i != 20; ++i) clients.push_back(raw_connect(listener.local_endpoint()));
-            co_await settle();
+            for (int i = 0; i != 20; ++i) {
+                clients.push_back(raw_connect(listener.local_endpoint()));
+                clients.back().send("x");
+                const std::string answer = co_await received_by(clients.back(), 1);
+                EXPECT_EQ(answer, "x");  // it is served, and not in the backlog
+            }
             loop().stop().request();
         });
         co_await settle();

@@ -33,6 +33,7 @@ class child_process {
         if (pid_ == 0) {
             ::alarm(60);  // reached only by something that hangs
             ::dup2(ends[1], STDERR_FILENO);
+            ::signal(SIGINT, SIG_DFL);  // which a shell has its background jobs ignore
             run_and_exit(function);
         }
         ::close(ends[1]);

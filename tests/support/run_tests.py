@@ -3,6 +3,7 @@
 import argparse
 import concurrent.futures
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -142,6 +143,8 @@ def restrict(candidates, names):
 
 def main():
     arguments = parse_arguments()
+    # A shell has its background jobs ignore SIGINT, and what is tested would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     started = time.monotonic()
     if arguments.list:
         clang = find_clang(may_install=False) if arguments.full else None

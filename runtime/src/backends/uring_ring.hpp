@@ -27,8 +27,9 @@ class uring_ring {
     uring_ring& operator=(const uring_ring&) = delete;
     ~uring_ring() { io_uring_queue_exit(&ring_); }
 
-    /// The ring's descriptor, which polls readable when there is something to collect; -ENOTSUP when it does not.
-    int poll_descriptor() const noexcept { return rung_ == uring_options::rung::defer ? -ENOTSUP : ring_.ring_fd; }
+    /// The ring's descriptor, which polls readable when there is something to collect; -ENOTSUP unless that was asked
+    /// for.
+    int poll_descriptor() const noexcept { return pollable_ ? ring_.ring_fd : -ENOTSUP; }
     bool has_multishot_accept() const noexcept { return multishot_accept_; }
     /// Whether it is worth asking for a group of buffers.
     bool may_have_buffers() const noexcept { return rung_ != uring_options::rung::plain; }
@@ -97,6 +98,7 @@ class uring_ring {
     unsigned base_flags_ = 0;  ///< of every enter
     bool absolute_timeout_ = true;
     bool multishot_accept_ = false;
+    bool pollable_ = false;
     std::uint8_t skip_success_ = 0;
     uring_options::rung rung_;
 };

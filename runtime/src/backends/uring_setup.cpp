@@ -91,7 +91,7 @@ std::string kernel_version() {
 
 }  // namespace
 
-uring_ring::uring_ring(const uring_options& options) {
+uring_ring::uring_ring(const uring_options& options) : pollable_(options.pollable) {
     const rung wanted = options.pollable && options.wanted == rung::defer ? rung::automatic : options.wanted;
     for (const rung_traits& step : ladder) {
         if (wanted != rung::automatic && wanted != step.which) continue;
