@@ -2,6 +2,9 @@
 // counted at the socket, whose memory stays until the last lease is back, even when stream and loop are gone.
 
 #include <cerrno>
+#include <memory>
+#include <new>
+#include <system_error>
 
 #include <sennit/net/detail/lease_awaiter.hpp>
 
@@ -18,6 +21,20 @@ bool lease_awaiter::has_too_many() noexcept {
     if (core() == nullptr || core()->fd() < 0 || core()->leases() < buffer_lease::most_per_stream) return false;
     result_ = -ENOBUFS;
     return true;
+}
+
+bool lease_send_awaiter::make_operation() noexcept {
+    try {
+        const socket_ref core = core_ != nullptr ? socket_ref(*core_) : socket_ref();
+        sending_ = std::make_unique<send_all_awaiter>(core, lease_->bytes());
+        return true;
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+}
+
+void lease_send_awaiter::throw_no_memory() {
+    throw std::system_error(std::make_error_code(std::errc::not_enough_memory), "send");
 }
 
 }  // namespace sennit::net::detail

@@ -18,7 +18,7 @@ struct frame_pool::thread_cleanup {
         if (over) return;
         open = true;
         for (std::size_t size_class = 1; size_class < classes; ++size_class) {
-            lists_[size_class].limit = bytes_per_class / (size_class * granule);
+            lists_[size_class].limit = bytes_per_class / size_of(size_class);
         }
     }
 
@@ -36,7 +36,7 @@ struct frame_pool::thread_cleanup {
 };
 
 void* frame_pool::allocate_slow(std::size_t size) {
-    return ::operator new((size + granule - 1) / granule * granule);
+    return ::operator new(size_of(class_of(size)));
 }
 
 void frame_pool::deallocate_slow(void* frame, std::size_t) noexcept {

@@ -16,14 +16,15 @@
 
 namespace sennit::detail {
 
-/// Per-thread free lists of coroutine frames, one for each multiple of 64 bytes up to 8 KiB. A frame's memory is
+/// Per-thread free lists of coroutine frames, one for each size of heap block up to 8 KiB: a heap that keeps a word in
+/// front of each block and aligns them to 16 bytes, as glibc's does, has nothing left over then. A frame's memory is
 /// an ordinary heap block, so a frame may be freed on another thread than the one that made it. The lists are
 /// bounded: what comes back above the bound goes to the heap at once.
 class frame_pool {
   public:
     static void* allocate(std::size_t size) {
 #if SENNIT_FRAME_POOL
-        const std::size_t size_class = (size + granule - 1) / granule;
+        const std::size_t size_class = class_of(size);
         if (size_class < classes) [[likely]] {
             free_list& list = lists_[size_class];
             if (block* first = list.first; first != nullptr) [[likely]] {
@@ -38,7 +39,7 @@ class frame_pool {
 
     static void deallocate(void* frame, std::size_t size) noexcept {
 #if SENNIT_FRAME_POOL
-        const std::size_t size_class = (size + granule - 1) / granule;
+        const std::size_t size_class = class_of(size);
         if (size_class < classes) [[likely]] {
             free_list& list = lists_[size_class];
             if (list.count < list.limit) [[likely]] {
@@ -62,9 +63,17 @@ class frame_pool {
         std::size_t limit;  // 0 until the thread's clean-up is registered
     };
 
-    static constexpr std::size_t granule = 64;
-    static constexpr std::size_t classes = 129;
+    static constexpr std::size_t granule = 16;
+    static constexpr std::size_t heap_word = 8;
+    static constexpr std::size_t classes = 514;
     static constexpr std::size_t bytes_per_class = std::size_t{1} << 20;
+
+    static constexpr std::size_t class_of(std::size_t size) noexcept {
+        return (size + heap_word + granule - 1) / granule;
+    }
+    static constexpr std::size_t size_of(std::size_t size_class) noexcept {
+        return size_class * granule - heap_word;
+    }
 
     struct thread_cleanup;
     static void* allocate_slow(std::size_t size);

@@ -48,6 +48,9 @@ class stream_socket {
     /// that is gone is an error (`broken_pipe`, `connection_reset`), never a signal. Source: send(2).
     detail::send_all_awaiter send(const_bytes bytes) { return {core_, bytes}; }
 
+    /// The same for what a lease has brought, which must stay until then.
+    detail::lease_send_awaiter send(const buffer_lease& lease) { return {core_, lease}; }
+
     /// The parts one after the other, as if they were one, without copying them. The parts and the span itself must
     /// stay until this has ended; otherwise like `send`. Source: sendmsg(2).
     detail::vectored_send_awaiter send_vectored(std::span<const const_bytes> parts) { return {core_, parts}; }

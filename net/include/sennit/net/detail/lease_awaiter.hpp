@@ -1,6 +1,8 @@
 #pragma once
 
 #include <coroutine>
+#include <memory>
+#include <system_error>
 #include <utility>
 
 #include <sennit/net/buffer_lease.hpp>
@@ -39,6 +41,40 @@ class [[nodiscard]] lease_awaiter final : public socket_operation {
     }
 
     sennit::detail::pooled_buffer* buffer_ = nullptr;  // counted by the core
+};
+
+/// Sends a lease. It takes the room for the operation from the frame pool for as long as that is under way: a coroutine
+/// that waits in `recv_lease` has none set aside for it, which is a third of what an idle connection takes.
+class [[nodiscard]] lease_send_awaiter final {
+  public:
+    lease_send_awaiter(const socket_ref& core, const buffer_lease& lease) noexcept
+        : core_(core.get()), lease_(&lease) {}
+    lease_send_awaiter(lease_send_awaiter&&) noexcept = default;
+
+    bool await_ready() const noexcept { return false; }
+    template <sennit::detail::environment_promise Promise>
+    bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+        return make_operation() && sending_->await_suspend(coroutine);
+    }
+    void await_resume() {
+        if (sending_ == nullptr) [[unlikely]]
+            throw_no_memory();
+        const std::unique_ptr<send_all_awaiter> ended = std::move(sending_);
+        ended->await_resume();
+    }
+    result<void> await_result() {
+        if (sending_ == nullptr) return std::make_error_code(std::errc::not_enough_memory);
+        const std::unique_ptr<send_all_awaiter> ended = std::move(sending_);
+        return ended->await_result();
+    }
+
+  private:
+    bool make_operation() noexcept;
+    [[noreturn]] static void throw_no_memory();
+
+    socket_core* core_;
+    const buffer_lease* lease_;
+    std::unique_ptr<send_all_awaiter> sending_;
 };
 
 }  // namespace sennit::net::detail

@@ -95,6 +95,12 @@ class [[nodiscard]] send_all_awaiter final : public socket_operation {
                            send_request{core ? core->fd() : -1, bytes.data(), bytes.size(), 0}) {}
     send_all_awaiter(send_all_awaiter&&) noexcept = default;
 
+    // For those that exist only while they are under way.
+    static void* operator new(std::size_t size) { return sennit::detail::frame_pool::allocate(size); }
+    static void operator delete(void* memory, std::size_t size) noexcept {
+        sennit::detail::frame_pool::deallocate(memory, size);
+    }
+
     void complete(completion done) noexcept override;
 
     void await_resume() const {
