@@ -10,7 +10,10 @@
 #include <utility>
 
 #include <sennit/blocking.hpp>
+#include <sennit/event_loop.hpp>
 #include <sennit/net/detail/lookup.hpp>
+#include <sennit/sleep.hpp>
+#include <sennit/yield.hpp>
 
 namespace sennit::net {
 
@@ -75,6 +78,21 @@ void check_host(std::string_view host) {
     }
 }
 
+/// Gives the answer of a simulated world as getaddrinfo(3) gives its own.
+detail::lookup_function simulated_lookup(simulated_machine::name_answer answer) {
+    return [answer = std::move(answer)](const std::string& host, std::uint16_t port, ip_family family) {
+        if (answer.error != 0) fail(host, {answer.error, resolver_category()});
+        std::vector<endpoint> endpoints;
+        for (const std::string& each : answer.addresses) {
+            const endpoint where = endpoint::from_sockaddr(each.data(), static_cast<std::uint32_t>(each.size()));
+            const bool v4 = where.family() == family::ipv4;
+            const bool unwanted = family == (v4 ? ip_family::ipv6 : ip_family::ipv4);
+            if (!unwanted) endpoints.push_back(where.with_port(port));
+        }
+        return endpoints;
+    };
+}
+
 }  // namespace
 
 const std::error_category& resolver_category() noexcept {
@@ -83,7 +101,15 @@ const std::error_category& resolver_category() noexcept {
 }
 
 task<std::vector<endpoint>> resolve(std::string host, std::uint16_t port, resolve_options options) {
-    return detail::resolve_with(detail::look_up, std::move(host), port, options);
+    event_loop& loop = co_await current_loop();
+    detail::lookup_function lookup = detail::look_up;
+    if (simulated_machine* const machine = loop.io().simulated()) {
+        const auto answer = machine->look_up(host);
+        if (answer.delay > duration::zero()) co_await sleep_for(answer.delay);
+        lookup = simulated_lookup(answer);
+    }
+    std::vector<endpoint> endpoints = co_await detail::resolve_with(std::move(lookup), std::move(host), port, options);
+    co_return endpoints;
 }
 
 namespace detail {

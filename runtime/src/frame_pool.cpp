@@ -9,6 +9,7 @@
 namespace sennit::detail {
 
 thread_local constinit frame_pool::free_list frame_pool::lists_[frame_pool::classes] = {};
+thread_local constinit std::ptrdiff_t frame_pool::blocks_ = 0;
 
 struct frame_pool::thread_cleanup {
     bool open = false;
@@ -36,7 +37,9 @@ struct frame_pool::thread_cleanup {
 };
 
 void* frame_pool::allocate_slow(std::size_t size) {
-    return ::operator new(size_of(class_of(size)));
+    void* const frame = ::operator new(size_of(class_of(size)));
+    ++blocks_;
+    return frame;
 }
 
 void frame_pool::deallocate_slow(void* frame, std::size_t) noexcept {
@@ -44,7 +47,14 @@ void frame_pool::deallocate_slow(void* frame, std::size_t) noexcept {
     thread_local thread_cleanup cleanup;
     if (!cleanup.open) cleanup.open_lists();
 #endif
+    --blocks_;
     ::operator delete(frame);
+}
+
+std::ptrdiff_t frame_pool::live() noexcept {
+    std::ptrdiff_t waiting = 0;
+    for (const free_list& list : lists_) waiting += static_cast<std::ptrdiff_t>(list.count);
+    return blocks_ - waiting;
 }
 
 }  // namespace sennit::detail

@@ -6,7 +6,7 @@
 #include <sennit/net/tcp.hpp>
 #include <sennit/net/unix.hpp>
 
-#include "support/byte_stream_conformance.hpp"
+#include <sennit/testing/check_byte_stream.hpp>
 #include "support/on_backends.hpp"
 
 namespace sennit::net {

@@ -113,7 +113,7 @@ TEST_P(CancelRace, RecvFromLosesNoDatagram) {
         };
         for (int round = 0; round != rounds; ++round) {
             const std::string text = std::to_string(round);
-            const auto event = [&] { ::send(sender.native_handle(), text.data(), text.size(), 0); };
+            const auto event = [&] { raw_calls::send(sender.native_handle(), text.data(), text.size()); };
             co_await let_meet(round % 4, round / 4 % 6 - 2, wait, event);
             while (next <= round) co_await wait();
         }

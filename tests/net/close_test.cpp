@@ -211,6 +211,7 @@ TEST_P(Close, ListenerCanEndBeforeTheAccepterGoesOn) {
 }
 
 TEST_P(Close, NumberUsedAgainBelongsToTheNewStreamAlone) {
+    SENNIT_NEEDS_KERNEL("it gives a descriptor a second name");
     run([]() -> task<> {
         int reused = 0;
         auto listener = co_await net::tcp_listener::bind({"127.0.0.1", 0});
@@ -272,6 +273,7 @@ TEST_P(Close, ResultThatWasThereIsNotLostByClosing) {
 }
 
 TEST_P(Close, SocketsMayOutliveTheirLoop) {
+    SENNIT_NEEDS_KERNEL("it makes a loop of its own");
     std::optional<net::tcp_stream> stream;
     std::optional<net::tcp_listener> listener;
     std::optional<net::udp_socket> datagrams;
@@ -321,6 +323,7 @@ TEST_P(Close, SocketsMayOutliveTheirLoop) {
 }
 
 TEST_P(Close, StreamsThatTasksOfTheRootGroupHoldEndWithTheLoop) {
+    SENNIT_NEEDS_KERNEL("it makes a loop of its own");
     raw_socket peer;
     bool was_cancelled = false;
     const std::size_t before = open_descriptors();

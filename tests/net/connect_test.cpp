@@ -250,6 +250,7 @@ TEST_P(Connect, DoesNotWaitForOneThatNeverAnswers) {
 }
 
 TEST_P(Connect, StartsNoMoreAttemptsThanNecessary) {
+    SENNIT_NEEDS_KERNEL("its loop has a gate in front of the backend");
     connect_gate* gate;
     const auto gated = gated_loop(gate);
     std::size_t attempts = 0;
@@ -266,6 +267,7 @@ TEST_P(Connect, StartsNoMoreAttemptsThanNecessary) {
 }
 
 TEST_P(Connect, TwoThatSucceedAtOnceGiveOneConnection) {
+    SENNIT_NEEDS_KERNEL("its loop has a gate in front of the backend");
     connect_gate* gate;
     const auto gated = gated_loop(gate);
     const auto before = open_descriptors();
@@ -293,6 +295,7 @@ TEST_P(Connect, TwoThatSucceedAtOnceGiveOneConnection) {
 }
 
 TEST_P(Connect, CancellingGivesUpAllAttempts) {
+    SENNIT_NEEDS_KERNEL("its loop has a gate in front of the backend");
     connect_gate* gate;
     const auto gated = gated_loop(gate);
     const black_hole silent;
@@ -318,6 +321,7 @@ TEST_P(Connect, CancellingGivesUpAllAttempts) {
 }
 
 TEST_P(Connect, AConnectionThatStandsWhenItIsCancelledIsGiven) {
+    SENNIT_NEEDS_KERNEL("its loop has a gate in front of the backend");
     connect_gate* gate;
     const auto gated = gated_loop(gate);
     bool connected = false;
@@ -343,6 +347,7 @@ TEST_P(Connect, AConnectionThatStandsWhenItIsCancelledIsGiven) {
 }
 
 TEST_P(Connect, ATimeoutReachesTheAttempts) {
+    SENNIT_NEEDS_KERNEL("a listener of the machine must be silent");
     const black_hole silent;
     const auto before = open_descriptors();
     const std::string text = refusal(with_timeout(30ms, connect_any({silent.where()}, {})), std::errc::timed_out);

@@ -21,7 +21,7 @@
 #include <sennit/timeout.hpp>
 #include <sennit/yield.hpp>
 
-#include "support/byte_stream_conformance.hpp"
+#include <sennit/testing/check_byte_stream.hpp>
 #include "support/on_backends.hpp"
 
 namespace sennit::net {

@@ -16,7 +16,7 @@
 #include <sennit/task_group.hpp>
 #include <sennit/yield.hpp>
 
-#include "support/byte_stream_conformance.hpp"
+#include <sennit/testing/check_byte_stream.hpp>
 #include "support/on_backends.hpp"
 
 namespace sennit::net {

@@ -291,6 +291,7 @@ TEST_P(RecvLease, LeaseOutlivesItsStream) {
 }
 
 TEST_P(RecvLease, LeaseOutlivesItsLoop) {
+    SENNIT_NEEDS_KERNEL("it makes a loop of its own");
     std::optional<net::buffer_lease> kept;
     std::optional<net::tcp_stream> stream;
     {
@@ -326,17 +327,22 @@ TEST_P(RecvLease, HoardersGetNoMoreThanTheirShare) {
 }
 
 /// Loops with few buffers.
-class ScarceBuffers : public ::testing::TestWithParam<backend_kind> {
+class ScarceBuffers : public ::testing::TestWithParam<test_backend> {
   protected:
+    void TearDown() override { raw_calls_on_the_machine(); }
+
     /// Runs `body` on a loop with this many buffers, and counts its turns.
     template <class Body>
     void run(receive_buffer_options buffers, Body body) {
         std::optional<event_loop> loop;
         try {
-            loop.emplace(event_loop_options{.backend = GetParam(), .receive_buffers = buffers});
+            event_loop_options options;
+            options.receive_buffers = buffers;
+            loop.emplace(GetParam().make(options));
         } catch (const std::system_error& error) {
             GTEST_SKIP() << error.what();
         }
+        raw_calls_on(*loop);
         bool over = false;
         turns_ = 0;
         loop->root().spawn([&]() -> task<> {

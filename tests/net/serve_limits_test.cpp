@@ -120,7 +120,7 @@ TEST_P(ServeLimits, ConnectionThatEndsMakesRoomForTheNext) {
             for (raw_socket& client : clients) {
                 const std::string answer = co_await received_by(client, 5);
                 EXPECT_EQ(answer, "hello");
-                ::shutdown(client.get(), SHUT_WR);  // and its number stays in use
+                client.shutdown(SHUT_WR);  // and its number stays in use
             }
             group.cancel();
         });
@@ -315,7 +315,7 @@ TEST_P(ServeLimits, ConnectionsThatWereNeverServedAreClosedAtTheEnd) {
                 group.spawn(serve_echo(listener, options));
                 for (int i = 0; i != 10; ++i) {
                     clients.push_back(raw_connect(listener.local_endpoint()));
-                    ::shutdown(clients.back().get(), i < 2 ? SHUT_RD : SHUT_WR);
+                    clients.back().shutdown(i < 2 ? SHUT_RD : SHUT_WR);
                 }
                 co_await settle();
                 loop().stop().request();
@@ -343,7 +343,7 @@ TEST_P(ServeLimits, ServesManyOneAfterTheOtherWithoutLosingDescriptors) {
                 raw_socket client = raw_connect(listener.local_endpoint());
                 client.send("x");
                 if (i % 3 == 0) client.reset_on_close();
-                if (i % 3 == 1) ::shutdown(client.get(), SHUT_WR);
+                if (i % 3 == 1) client.shutdown(SHUT_WR);
                 if (i % 3 != 0) {
                     const std::string answer = co_await received_by(client, 1);
                     EXPECT_EQ(answer[0], 'x');

@@ -105,7 +105,7 @@ TEST_P(TcpListener, AllThatConnectedBeforeTheFirstAcceptAreServed) {
             clients.push_back(raw_connect(listener.local_endpoint()));
             CO_ASSERT_TRUE(clients.back().get() >= 0);
             clients.back().send(std::to_string(i));
-            ::shutdown(clients.back().get(), SHUT_WR);
+            clients.back().shutdown(SHUT_WR);
         }
         std::set<std::string> served;
         for (std::size_t i = 0; i != many; ++i) {

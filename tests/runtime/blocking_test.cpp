@@ -32,7 +32,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class Blocking : public OnBackends {};
+class Blocking : public OnKernelBackends {
+  protected:
+    Blocking() : OnKernelBackends("blocking calls run on the thread of a simulated loop") {}
+};
 SENNIT_ON_ALL_BACKENDS(Blocking);
 
 /// What threads wait at until the test opens it.

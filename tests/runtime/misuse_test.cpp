@@ -33,8 +33,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class Misuse : public OnBackends {
+class Misuse : public OnKernelBackends {
   protected:
+    Misuse() : OnKernelBackends("its loops are made on other threads and in other processes") {}
     event_loop_options options() const { return event_loop_options{GetParam()}; }
 };
 SENNIT_ON_ALL_BACKENDS(Misuse);

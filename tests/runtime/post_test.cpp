@@ -24,7 +24,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class Post : public OnBackends {};
+class Post : public OnKernelBackends {
+  protected:
+    Post() : OnKernelBackends("no other thread can post into a simulated world") {}
+};
 SENNIT_ON_ALL_BACKENDS(Post);
 
 TEST_P(Post, FunctionsRunOnTheLoopsThreadInTheOrderOfTheirPosting) {

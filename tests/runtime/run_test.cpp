@@ -24,8 +24,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class Run : public OnBackends {
+class Run : public OnKernelBackends {
   protected:
+    Run() : OnKernelBackends("run() makes loops of its own") {}
     event_loop_options options() const { return event_loop_options{GetParam()}; }
 };
 SENNIT_ON_ALL_BACKENDS(Run);

@@ -20,7 +20,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class Signals : public OnBackends {};
+class Signals : public OnKernelBackends {
+  protected:
+    Signals() : OnKernelBackends("a simulated world has no signals") {}
+};
 SENNIT_ON_ALL_BACKENDS(Signals);
 
 std::atomic<int> handled = 0;

@@ -22,7 +22,10 @@ namespace {
 using namespace std::chrono_literals;
 
 class Sleep : public OnVirtualTime {};
-class RealSleep : public OnBackends {};
+class RealSleep : public OnKernelBackends {
+  protected:
+    RealSleep() : OnKernelBackends("it compares with the clock of the machine") {}
+};
 SENNIT_ON_ALL_BACKENDS(RealSleep);
 
 task<> sleep_and_note(duration time, std::string& log, char name) {

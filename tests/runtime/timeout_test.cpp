@@ -31,7 +31,10 @@ namespace {
 using namespace std::chrono_literals;
 
 class Timeout : public OnVirtualTime {};
-class RealTimeout : public OnBackends {};
+class RealTimeout : public OnKernelBackends {
+  protected:
+    RealTimeout() : OnKernelBackends("it compares with the clock of the machine") {}
+};
 SENNIT_ON_ALL_BACKENDS(RealTimeout);
 
 template <class Awaitable>

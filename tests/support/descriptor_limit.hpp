@@ -5,16 +5,24 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <system_error>
 #include <vector>
 
+#include "raw_socket.hpp"
+
 namespace sennit::testing {
 
-/// Leaves this process exactly so many descriptors more, until the end of the scope. Holes below the highest number in
-/// use are filled meanwhile.
+/// Leaves this process, or the simulated host of the test, exactly so many descriptors more, until the end of the
+/// scope. Holes below the highest number in use are filled meanwhile.
 class descriptor_limit {
   public:
-    explicit descriptor_limit(int more) {
+    explicit descriptor_limit(int more) : simulated_(raw_calls::simulated) {
+        if (simulated_ != nullptr) {
+            const auto allowed = simulated_->open_descriptors() + static_cast<std::size_t>(more);
+            simulated_->faults().max_descriptors = static_cast<std::uint32_t>(allowed);
+            return;
+        }
         ::getrlimit(RLIMIT_NOFILE, &before_);
         const int highest = highest_in_use();
         int next = take_lowest();
@@ -32,6 +40,10 @@ class descriptor_limit {
     descriptor_limit(const descriptor_limit&) = delete;
     descriptor_limit& operator=(const descriptor_limit&) = delete;
     ~descriptor_limit() {
+        if (simulated_ != nullptr) {
+            simulated_->faults().max_descriptors = sim_faults().max_descriptors;
+            return;
+        }
         ::setrlimit(RLIMIT_NOFILE, &before_);
         for (const int fd : fillers_) ::close(fd);
     }
@@ -44,6 +56,7 @@ class descriptor_limit {
         }
     }
 
+    sim::kernel* simulated_;
     rlimit before_{};
     std::vector<int> fillers_;
 };

@@ -30,8 +30,9 @@
 #include <sennit/sleep.hpp>
 #include <sennit/timeout.hpp>
 
-#include "co_assert.hpp"
+#include <sennit/testing/co_assert.hpp>
 #include "on_backends.hpp"
+#include "raw_socket.hpp"
 
 namespace sennit::testing {
 
@@ -43,6 +44,15 @@ inline constexpr bool sanitized = SENNIT_FRAME_POOL == 0;
 
 class SocketTest : public OnBackends {
   protected:
+    void SetUp() override {
+        OnBackends::SetUp();
+        if (!IsSkipped()) raw_calls_on(loop());
+    }
+    void TearDown() override {
+        raw_calls_on_the_machine();
+        OnBackends::TearDown();
+    }
+
     /// Runs the coroutine that `body` returns to its end, or gives it up when it hangs.
     template <class Body>
     auto run(Body body) {
@@ -122,85 +132,12 @@ class running_hash {
     std::uint64_t value_ = 0xcbf29ce484222325u;
 };
 
-/// Descriptors of this process that are open.
+/// Descriptors of this process, or of the simulated host, that are open.
 inline std::size_t open_descriptors() {
+    if (raw_calls::simulated != nullptr) return raw_calls::simulated->open_descriptors();
     std::size_t count = 0;
     for ([[maybe_unused]] const auto& each : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
     return count - 1;  // the directory that was just read
-}
-
-/// A peer made of plain, blocking system calls: what it does has happened when the call returns.
-class raw_socket {
-  public:
-    explicit raw_socket(int fd = -1) : fd_(fd) {}
-    raw_socket(raw_socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-    raw_socket& operator=(raw_socket&& other) noexcept {
-        std::swap(fd_, other.fd_);
-        return *this;
-    }
-    ~raw_socket() { close(); }
-
-    int get() const { return fd_; }
-    void close() {
-        if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-    }
-    /// Has `close` send a reset in place of the end of the stream.
-    void reset_on_close() {
-        const linger at_once{1, 0};
-        ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    }
-
-    void send(std::string_view bytes) {
-        while (!bytes.empty()) {
-            const auto sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-            if (sent <= 0) {
-                ADD_FAILURE() << "send: " << std::strerror(errno);
-                return;
-            }
-            bytes.remove_prefix(static_cast<std::size_t>(sent));
-        }
-    }
-
-    /// What is there now; "EOF" at the end of the stream, an error's text, "" when there is nothing.
-    std::string recv_now() {
-        char buffer[65536];
-        const auto count = ::recv(fd_, buffer, sizeof buffer, MSG_DONTWAIT);
-        if (count > 0) return std::string(buffer, static_cast<std::size_t>(count));
-        if (count == 0) return "EOF";
-        return errno == EAGAIN ? "" : std::strerror(errno);
-    }
-    /// Reads all there is now.
-    std::size_t drain() {
-        std::size_t all = 0;
-        std::vector<char> buffer(1 << 18);
-        for (;;) {
-            const auto count = ::recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT);
-            if (count <= 0) return all;
-            all += static_cast<std::size_t>(count);
-        }
-    }
-
-  private:
-    int fd_;
-};
-
-/// A raw stream socket for endpoints of this family, not connected yet.
-inline raw_socket raw_stream(net::family kind) {
-    const int domain = kind == net::family::unix_domain ? AF_UNIX : kind == net::family::ipv4 ? AF_INET : AF_INET6;
-    return raw_socket(::socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0));
-}
-
-inline bool raw_connect(raw_socket& peer, const net::endpoint& where) {
-    alignas(8) unsigned char storage[net::endpoint::max_sockaddr_size];
-    const std::uint32_t length = where.to_sockaddr(storage);
-    return ::connect(peer.get(), reinterpret_cast<const sockaddr*>(storage), length) == 0;
-}
-
-/// A raw peer connected to a listener; -1 inside when that failed.
-inline raw_socket raw_connect(const net::endpoint& where) {
-    raw_socket peer = raw_stream(where.family());
-    if (!raw_connect(peer, where)) peer.close();
-    return peer;
 }
 
 inline bool has_ipv6_loopback() {

@@ -210,7 +210,7 @@ def python_tests(folder, prefix="", build=None, also=()):
 
 
 def programs(build, prefix="", **how):
-    return [GoogleTest(prefix + program, build, program, **how) for program in ("runtime", "net")]
+    return [GoogleTest(prefix + program, build, program, **how) for program in ("runtime", "net", "testing")]
 
 
 def fixed_addresses():

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <sennit/event_loop_options.hpp>
 #include <sennit/operation.hpp>
@@ -13,6 +14,23 @@
 struct sockaddr;
 
 namespace sennit {
+
+/// The machine around the sockets of a simulated world. Where a backend has one, nothing beside the backend asks the
+/// real machine: names are looked up here, the paths of Unix sockets belong to `backend::bind` and `backend::close`,
+/// and calls that would block run on the loop's thread, where their order does not depend on the machine.
+class simulated_machine {
+  public:
+    /// What a host name stands for.
+    struct name_answer {
+        int error = 0;                       ///< a number of getaddrinfo(3), 0 when there are addresses
+        duration delay{};                    ///< how long the answer takes
+        std::vector<std::string> addresses;  ///< the bytes of a `sockaddr` each; the port is 0
+    };
+    virtual name_answer look_up(const std::string& host) = 0;
+
+  protected:
+    ~simulated_machine() = default;
+};
 
 /// The outside world as the event loop sees it: where operations go and completions come from, the clock, and the
 /// socket calls that do not block. io_uring, epoll and the simulated world implement it. A backend knows
@@ -74,6 +92,9 @@ class backend {
     virtual int shutdown(int fd, int how) noexcept = 0;
     /// close(2). No operation on the descriptor may be in flight. The kernel may see it as late as the next `wait`.
     virtual void close(int fd) noexcept = 0;
+
+    /// The machine of a simulated world; null on a real one.
+    virtual simulated_machine* simulated() noexcept { return nullptr; }
 };
 
 /// A backend and, in words, why it was chosen.

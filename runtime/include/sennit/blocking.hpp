@@ -112,7 +112,12 @@ class [[nodiscard]] blocking_awaiter final : public blocking_call<Function>::lis
         const environment where = coroutine.promise().where;
         if (where.scope->is_cancelled()) return false;
         call_ = std::make_shared<call_type>(std::move(function_), where.loop->remote());
-        where.loop->blocking().submit(call_);
+        if (where.loop->io().simulated() != nullptr) {
+            // The answer comes by mail all the same, after this coroutine has suspended.
+            call_->run(call_);
+        } else {
+            where.loop->blocking().submit(call_);
+        }
         this->enroll(where, coroutine);
         call_->waiting = this;
         return true;
@@ -140,8 +145,8 @@ class [[nodiscard]] blocking_awaiter final : public blocking_call<Function>::lis
 
 /// Runs `function()` on another thread; suspends until it has returned, and gives its result or throws what it
 /// threw. Cancelling it goes on at once: the call itself cannot be stopped, its result is dropped when it ends. So
-/// whatever `function` uses must belong to it or be shared with it. Name a lambda with captures first and move it in:
-/// g++ before 13 destroys such a temporary twice inside co_await.
+/// whatever `function` uses must belong to it or be shared with it. In a simulated world it runs on the loop's thread.
+/// Name a lambda with captures first and move it in: g++ before 13 destroys such a temporary twice inside co_await.
 template <class Function>
 requires std::invocable < std::decay_t<Function>
 & > auto run_blocking(Function&& function) {

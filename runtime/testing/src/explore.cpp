@@ -1,0 +1,129 @@
+// One scenario, many runs. Its one hard idea: a run is the same as the one before up to the point where it is
+// disturbed, as both have the same seed; so counting the points of one run numbers those of all.
+
+#include <sennit/testing/explore.hpp>
+
+#include <cerrno>
+#include <exception>
+#include <string>
+#include <system_error>
+#include <variant>
+
+#include <sennit/detail/scope_entry.hpp>
+#include <sennit/frame_pool.hpp>
+
+#include "sim_backend.hpp"
+
+namespace sennit::testing {
+
+namespace {
+
+/// Where a run is disturbed; 0: nowhere.
+struct point {
+    std::size_t wanted;
+    std::size_t seen = 0;
+    cancel_scope* target = nullptr;
+
+    /// Whether this is the place.
+    bool reached() noexcept { return ++seen == wanted; }
+};
+
+struct failure_of_kind {
+    int operator()(const accept_request&) const noexcept { return -EMFILE; }
+    int operator()(const connect_request&) const noexcept { return -ECONNREFUSED; }
+    int operator()(const recv_request&) const noexcept { return -ECONNRESET; }
+    int operator()(const send_request&) const noexcept { return -ECONNRESET; }
+    int operator()(const recvmsg_request&) const noexcept { return -ENOMEM; }
+    int operator()(const sendmsg_request&) const noexcept { return -ENOBUFS; }
+    int operator()(const shutdown_request&) const noexcept { return -ENOTCONN; }
+    int operator()(const auto&) const noexcept { return -ENOMEM; }
+};
+
+task<> in_scope_of_its_own(const scenario& test, sim_world& world, sim_host& tested, point& where) {
+    const environment outer = co_await detail::current_environment();
+    cancel_scope scope(*outer.scope);
+    co_await detail::enter_scope(scope);
+    where.target = &scope;
+    std::exception_ptr failure;
+    try {
+        co_await test(world, tested);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    where.target = nullptr;
+    co_await detail::enter_scope(*outer.scope);
+    if (failure != nullptr) std::rethrow_exception(failure);
+}
+
+enum class disturbance { cancel, failure };
+
+/// One run. Returns whether it came to the point.
+bool run(const scenario& test, const explore_options& options, disturbance how, std::size_t number) {
+    const auto complain = [&](const std::string& what) {
+        const char* const kind = how == disturbance::cancel ? "cancelled at point " : "failure of operation ";
+        const std::string which = number == 0 ? "undisturbed" : kind + std::to_string(number);
+        throw violation(which + ", seed " + std::to_string(options.seed) + ": " + what);
+    };
+
+    const std::ptrdiff_t frames_before = sennit::detail::frame_pool::live();
+    point where{number};
+    {
+        sim_options world_options;
+        world_options.seed = options.seed;
+        sim_world world(world_options);
+        sim_host& tested = world.add_host("tested", {"10.0.0.1"});
+        sim::interference& disturb = world.backend_of(tested).disturb();
+        if (how == disturbance::cancel) {
+            disturb.at_cancellation_point = [&] {
+                if (where.target != nullptr && where.reached()) where.target->cancel();
+            };
+        } else {
+            disturb.failure_of = [&](const request& what) {
+                return where.target != nullptr && where.reached() ? std::visit(failure_of_kind{}, what) : 0;
+            };
+        }
+        try {
+            tested.spawn(in_scope_of_its_own(test, world, tested, where));
+            world.run();
+        } catch (const std::system_error& error) {
+            if (how == disturbance::cancel || number == 0) complain(error.what());
+        } catch (const std::exception& error) {
+            complain(error.what());
+        }
+        world.end_tasks();
+        if (const std::string left = world.leaks(); !left.empty()) complain("left behind: " + left);
+        if (options.check) {
+            try {
+                options.check();
+            } catch (const std::exception& error) {
+                complain(error.what());
+            }
+        }
+    }
+    const std::ptrdiff_t frames = sennit::detail::frame_pool::live() - frames_before;
+    if (frames != 0) complain(std::to_string(frames) + " coroutine frames were left behind");
+    return where.seen >= number;
+}
+
+std::size_t explore(const scenario& test, const explore_options& options, disturbance how) {
+    run(test, options, how, 0);
+    std::size_t number = 1;
+    while (run(test, options, how, number)) {
+        if (++number > options.most_runs) {
+            throw violation("there are more than " + std::to_string(options.most_runs) + " places to try");
+        }
+    }
+    return number + 1;
+}
+
+}  // namespace
+
+std::size_t for_each_cancellation_point(const scenario& test, const explore_options& options) {
+    return explore(test, options, disturbance::cancel);
+}
+
+std::size_t for_each_failure(const scenario& test, const explore_options& options) {
+    return explore(test, options, disturbance::failure);
+}
+
+}  // namespace sennit::testing

@@ -1,0 +1,337 @@
+// The backend of a simulated host: operations between their submission and their completion. Its one hard idea is that
+// everything the kernels leave open is decided by the seed: the order of completions, and for an operation that is
+// cancelled and could end with a result as well, which of the two it is.
+
+#include "sim_backend.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <utility>
+#include <variant>
+
+#include <sennit/detail/misuse.hpp>
+
+#include "datagram_socket.hpp"
+#include "unix_stream.hpp"
+
+namespace sennit::testing::sim {
+
+namespace {
+
+// A program that never waits would stop the clock. After so many turns at one moment each takes some time.
+constexpr int turns_without_time = 1000;
+constexpr duration time_of_a_turn = std::chrono::microseconds(1);
+
+// What `in_flight.outstanding` says here of an operation that has not ended.
+constexpr std::uint8_t was_tried = 1;
+constexpr std::uint8_t accepted_one = 2;  // a multishot accept has a connection to deliver, and goes on after that
+
+parts parts_of(const msghdr& message) noexcept {
+    return {message.msg_iov, message.msg_iovlen};
+}
+
+std::uint64_t place(const operation& what) noexcept {
+    return static_cast<std::uint64_t>(descriptor_of(what.what()));
+}
+
+}  // namespace
+
+sim_backend::~sim_backend() {
+    // As when a process ends.
+    kernel_->close_all();
+}
+
+int sim_backend::poll_descriptor() const noexcept {
+    return -ENOTSUP;
+}
+
+void sim_backend::submit(operation& what) noexcept {
+    ++in_flight_;
+    kernel_->attempts().push_back(what);
+}
+
+void sim_backend::cancel(operation& what) noexcept {
+    if (what.in_flight.result_known || what.in_flight.cancel_requested) return;
+    auto& link = static_cast<sennit::detail::list_hook<sennit::detail::backend_tag>&>(what);
+    // An operation that is in no list has its last completion behind it.
+    if (!link.linked()) return;
+    what.in_flight.cancel_requested = true;
+    if (what.in_flight.outstanding == accepted_one) {
+        // A connection is on its way to the listener already: it comes, as the last one.
+        what.in_flight.result_known = true;
+        return;
+    }
+    link.unlink();
+    if (net_->choose().below(2, "cancel wins") == 0) {
+        end(what, -ECANCELED);
+    } else {
+        // It is tried once more, and has its result if there is one by then.
+        kernel_->attempts().push_back(what);
+    }
+}
+
+void sim_backend::wait(time_point deadline) {
+    if (interference_.at_cancellation_point) interference_.at_cancellation_point();
+    if (net_->now() != last_turn_) {
+        last_turn_ = net_->now();
+        turns_at_once_ = 0;
+    } else if (++turns_at_once_ > turns_without_time) {
+        net_->advance_to(net_->now() + time_of_a_turn);
+        last_turn_ = net_->now();
+    }
+    for (;;) {
+        net_->run_due();
+        if (pool_->can_take()) kernel_->try_again(unlent_);
+        try_all();
+        const bool something = deliver_ended();
+        if (woken_.exchange(false, std::memory_order_acq_rel) || something || deadline <= net_->now()) break;
+        // Only the loop of a host that is alone sleeps here; a world drives its hosts without letting them sleep.
+        const time_point next = std::min(deadline, net_->next_event());
+        if (next == no_deadline) {
+            stuck_();
+            break;
+        }
+        net_->advance_to(next);
+    }
+    if (interference_.at_cancellation_point) interference_.at_cancellation_point();
+}
+
+/// Tries an operation once.
+struct sim_backend::attempt {
+    sim_backend& io;
+    operation& what;
+
+    void transfer(int result, bool writes, bool waits, sim_socket& socket) const {
+        if (result != -EAGAIN || !waits) return io.end(what, result);
+        if (what.in_flight.cancel_requested) return io.end(what, -ECANCELED);
+        socket.park(what, writes);
+    }
+
+    void operator()(const recv_request& request, sim_socket& socket) const {
+        const iovec whole{request.data, request.size};
+        const bool waits = (request.flags & MSG_DONTWAIT) == 0;
+        transfer(socket.receive({&whole, 1}, request.flags, nullptr), false, waits, socket);
+    }
+
+    void operator()(const recv_lease_request& request, sim_socket& socket) const {
+        sennit::detail::pooled_buffer* const buffer = io.pool_->take();
+        if (buffer == nullptr) {
+            if (what.in_flight.cancel_requested) return io.end(what, -ECANCELED);
+            return io.unlent_.push_back(what);
+        }
+        io.pool_->unseal(*buffer);
+        const iovec whole{buffer->data, io.pool_->buffer_size()};
+        const int result = socket.receive({&whole, 1}, request.flags, nullptr);
+        if (result > 0) {
+            io.pool_->lend(*buffer, result);
+            what.in_flight.buffer = buffer;
+        } else {
+            buffer->give_back();
+        }
+        const bool waits = (request.flags & MSG_DONTWAIT) == 0;
+        transfer(result, false, waits, socket);
+    }
+
+    void operator()(const recvmsg_request& request, sim_socket& socket) const {
+        const bool waits = (request.flags & MSG_DONTWAIT) == 0;
+        transfer(socket.receive(parts_of(*request.message), request.flags, request.message), false, waits, socket);
+    }
+
+    void operator()(const send_request& request, sim_socket& socket) const {
+        // The kernel only reads from it; iovec has no const form.
+        const iovec whole{const_cast<void*>(request.data), request.size};
+        transfer(socket.send({&whole, 1}, request.flags, nullptr), true, true, socket);
+    }
+
+    void operator()(const sendmsg_request& request, sim_socket& socket) const {
+        const msghdr& message = *request.message;
+        address to;
+        const bool named = message.msg_name != nullptr && message.msg_namelen != 0;
+        if (named) {
+            const int error = address::read(static_cast<const sockaddr*>(message.msg_name), message.msg_namelen, to);
+            if (error < 0) return io.end(what, error);
+        }
+        transfer(socket.send(parts_of(message), request.flags, named ? &to : nullptr), true, true, socket);
+    }
+
+    void operator()(const accept_request& request, sim_socket& socket) const {
+        std::shared_ptr<sim_socket> accepted;
+        const int result = socket.accept(accepted);
+        if (result < 0) return transfer(result, false, true, socket);
+        const int fd = io.kernel_->open(std::move(accepted));
+        const bool ends = !request.multishot || what.in_flight.cancel_requested ||
+                          io.net_->choose().chance(io.kernel_->faults().multishot_end, "multishot ends");
+        if (ends) return io.end(what, fd);
+        what.in_flight.outstanding = accepted_one;
+        what.in_flight.result = fd;
+        io.ended_.push_back(what);
+    }
+
+    void operator()(const connect_request& request, sim_socket& socket) const {
+        address to;
+        const int error = address::read(request.address, request.address_length, to);
+        if (error < 0) return io.end(what, error);
+        transfer(socket.connect(to), true, true, socket);
+    }
+
+    void operator()(const poll_request& request, sim_socket& socket) const {
+        constexpr std::uint32_t always = POLLERR | POLLHUP;
+        const std::uint32_t there = socket.ready() & (request.events | always);
+        if (there != 0) return io.end(what, static_cast<std::int32_t>(there));
+        transfer(-EAGAIN, (request.events & POLLOUT) != 0, true, socket);
+    }
+
+    void operator()(const shutdown_request& request, sim_socket& socket) const {
+        io.end(what, socket.shutdown(request.how));
+    }
+};
+
+/// Works off what was submitted, and what may go on since something has changed.
+void sim_backend::try_all() {
+    while (!kernel_->attempts().empty()) {
+        operation& next = kernel_->attempts().pop_front();
+        sim_socket* const socket = kernel_->find(descriptor_of(next.what()));
+        if (socket == nullptr) {
+            end(next, -EBADF);
+            continue;
+        }
+        if (std::exchange(next.in_flight.outstanding, was_tried) == 0 && !next.in_flight.cancel_requested) {
+            if (const int failure = interference_.failure_of ? interference_.failure_of(next.what()) : 0) {
+                end(next, failure);
+                continue;
+            }
+            if (net_->choose().chance(kernel_->faults().submit_no_memory, "submit: ENOMEM")) {
+                end(next, -ENOMEM);
+                continue;
+            }
+        }
+        std::visit([&](const auto& request) { attempt{*this, next}(request, *socket); }, next.what());
+    }
+}
+
+void sim_backend::end(operation& what, std::int32_t result) noexcept {
+    what.in_flight.result_known = true;
+    what.in_flight.result = result;
+    ended_.push_back(what);
+}
+
+/// Delivers what has ended. Returns whether there was anything.
+bool sim_backend::deliver_ended() {
+    if (ended_.empty()) return false;
+    batch_.clear();
+    ended_.for_each([&](operation& each) { batch_.push_back(&each); });
+    decisions& choose = net_->choose();
+    if (net_->shuffles()) {
+        for (std::size_t left = batch_.size(); left > 1; --left) {
+            std::swap(batch_[left - 1], batch_[choose.below(left, "completion order")]);
+        }
+    }
+    for (operation* const each : batch_) {
+        static_cast<sennit::detail::list_hook<sennit::detail::backend_tag>&>(*each).unlink();
+        const completion done{each->in_flight.result, !each->in_flight.result_known, each->in_flight.buffer};
+        choose.note(name_of(each->what()), place(*each), done.result);
+        if (done.more) {
+            // In a list while it completes, so that it can be cancelled meanwhile.
+            kernel_->attempts().push_back(*each);
+        } else {
+            --in_flight_;
+        }
+        each->complete(done);
+    }
+    return true;
+}
+
+int sim_backend::open_socket(int domain, int type, int protocol) noexcept {
+    int error = 0;
+    auto made = kernel_->make_socket(domain, type, protocol, error);
+    return made == nullptr ? error : kernel_->open(std::move(made));
+}
+
+int sim_backend::open_socket_pair(int domain, int type, int protocol, int (&pair)[2]) noexcept {
+    if (domain != AF_UNIX) return -EOPNOTSUPP;
+    int error = 0;
+    auto first = kernel_->make_socket(domain, type, protocol, error);
+    auto second = kernel_->make_socket(domain, type, protocol, error);
+    if (error < 0) return error;
+    if (first->type() == SOCK_STREAM) {
+        static_cast<unix_stream&>(*first).connect_to(static_cast<unix_stream&>(*second));
+    } else {
+        static_cast<unix_datagram_socket&>(*first).connect_to(static_cast<unix_datagram_socket&>(*second));
+    }
+    pair[0] = kernel_->open(std::move(first));
+    if (pair[0] < 0) return pair[0];
+    pair[1] = kernel_->open(std::move(second));
+    if (pair[1] >= 0) return 0;
+    kernel_->close(pair[0]);
+    return pair[1];
+}
+
+int sim_backend::bind(int fd, const sockaddr* where, std::uint32_t length) noexcept {
+    sim_socket* const socket = kernel_->find(fd);
+    if (socket == nullptr) return -EBADF;
+    address name;
+    const int error = address::read(where, length, name);
+    return error < 0 ? error : socket->bind(name);
+}
+
+int sim_backend::listen(int fd, int backlog) noexcept {
+    sim_socket* const socket = kernel_->find(fd);
+    return socket == nullptr ? -EBADF : socket->listen(backlog);
+}
+
+int sim_backend::local_name(int fd, void* name, std::uint32_t& length) noexcept {
+    const sim_socket* const socket = kernel_->find(fd);
+    if (socket == nullptr) return -EBADF;
+    length = socket->local_name().write(name, length);
+    return 0;
+}
+
+int sim_backend::peer_name(int fd, void* name, std::uint32_t& length) noexcept {
+    const sim_socket* const socket = kernel_->find(fd);
+    if (socket == nullptr) return -EBADF;
+    address peer;
+    const int error = socket->peer_name(peer);
+    if (error < 0) return error;
+    length = peer.write(name, length);
+    return 0;
+}
+
+int sim_backend::set_option(int fd, int level, int name, const void* value, std::uint32_t size) noexcept {
+    sim_socket* const socket = kernel_->find(fd);
+    return socket == nullptr ? -EBADF : socket->set_option(level, name, value, size);
+}
+
+int sim_backend::get_option(int fd, int level, int name, void* value, std::uint32_t& size) noexcept {
+    sim_socket* const socket = kernel_->find(fd);
+    return socket == nullptr ? -EBADF : socket->get_option(level, name, value, size);
+}
+
+int sim_backend::shutdown(int fd, int how) noexcept {
+    sim_socket* const socket = kernel_->find(fd);
+    return socket == nullptr ? -EBADF : socket->shutdown(how);
+}
+
+void sim_backend::close(int fd) noexcept {
+    kernel_->close(fd);
+}
+
+simulated_machine::name_answer sim_backend::look_up(const std::string& host) {
+    name_answer answer;
+    const auto entry = net_->names().find(host);
+    if (entry == net_->names().end()) {
+        constexpr int unknown_name = -2;  // EAI_NONAME
+        answer.error = unknown_name;
+        return answer;
+    }
+    answer.error = entry->second.error;
+    answer.delay = entry->second.delay;
+    for (const ip& each : entry->second.addresses) answer.addresses.push_back(to_sockaddr(each));
+    return answer;
+}
+
+}  // namespace sennit::testing::sim
