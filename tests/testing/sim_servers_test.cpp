@@ -66,10 +66,12 @@ task<> ask_all(std::string host, std::uint16_t port, int id, int& answered) {
     auto stream = co_await net::connect(host, port);
     net::line_reader lines(stream);
     for (; answered < questions; ++answered) {
-        const std::string question = std::to_string(id) + " asks " + std::to_string(answered);
+        const std::string question = std::to_string(id) + " asks " + std::to_string(answered) + ".";
         co_await stream.send(question + "\n");
         const auto answer = co_await lines.read_line();
-        if (!answer) throw std::system_error(std::make_error_code(std::errc::connection_aborted));
+        // A proxy that loses its server ends the stream wherever it was: a line without its end is no answer.
+        const bool is_whole = answer && answer->ends_with('.');
+        if (!is_whole) throw std::system_error(std::make_error_code(std::errc::connection_aborted));
         EXPECT_EQ(*answer, question);
         co_await sleep_for(50ms);
     }
