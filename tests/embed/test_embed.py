@@ -34,11 +34,12 @@ def outside(way, name):
     directory = WORK / name
     shutil.rmtree(directory, ignore_errors=True)
     shutil.copytree(HERE / way, directory)
-    shutil.copy(HERE / "main.cpp", directory)
+    for source in ("main.cpp", "protocol_test.cpp"):
+        shutil.copy(HERE / source, directory)
     return directory
 
 
-PUBLIC = (ROOT / "runtime" / "include", ROOT / "net" / "include")
+PUBLIC = [ROOT / layer / place for layer in ("runtime", "net") for place in ("include", "testing/include")]
 
 
 class OutsideProject(unittest.TestCase):
@@ -50,11 +51,18 @@ class OutsideProject(unittest.TestCase):
     def needed_libraries(self, program):
         return run(["readelf", "-d", program])
 
-    def build_with_pkg_config(self, name, *arguments):
+    def assert_simulates(self, program, **variables):
+        self.assertEqual(run([program], **variables), "answer: 42\n")
+
+    def build_with_pkg_config(self, name, *arguments, package="sennit", source="main.cpp"):
         directory = outside("pkgconfig", name)
         program = directory / "outside"
-        run(["./build.sh", program, *arguments], directory, PKG_CONFIG_PATH=self.prefix / "lib" / "pkgconfig")
+        command = ["./build.sh", package, source, program, *arguments]
+        run(command, directory, PKG_CONFIG_PATH=self.prefix / "lib" / "pkgconfig")
         return program
+
+    def build_test_with_pkg_config(self, name, *arguments):
+        return self.build_with_pkg_config(name, *arguments, package="sennit-testing", source="protocol_test.cpp")
 
     def build_with_cmake(self, name):
         directory = outside("cmake", name)
@@ -74,6 +82,11 @@ class SharedLibrary(OutsideProject):
         program = self.build_with_pkg_config("shared-pkgconfig")
         self.assertIn("[libsennit.so.0]", self.needed_libraries(program))
         self.assert_echoes(program, LD_LIBRARY_PATH=self.prefix / "lib")
+
+    def test_a_simulated_world_through_pkg_config(self):
+        program = self.build_test_with_pkg_config("shared-testing")
+        self.assertIn("[libsennit_testing.so.0]", self.needed_libraries(program))
+        self.assert_simulates(program, LD_LIBRARY_PATH=self.prefix / "lib")
 
     def test_through_cmake(self):
         program = self.build_with_cmake("shared-cmake")
@@ -99,7 +112,8 @@ class SharedLibrary(OutsideProject):
 
     def test_it_installs_no_demo_and_no_test(self):
         installed = {str(path.relative_to(SHARED)) for path in SHARED.rglob("*") if path.is_file()}
-        expected = r"include/sennit/.*\.hpp|lib/libsennit\.(a|so.*)|lib/pkgconfig/sennit\.pc|lib/cmake/sennit/\S+\.cmake"
+        expected = r"include/sennit/.*\.hpp|lib/libsennit(_testing)?\.(a|so.*)"
+        expected += r"|lib/pkgconfig/sennit(-testing)?\.pc|lib/cmake/sennit/\S+\.cmake"
         for path in installed:
             with self.subTest(path=path):
                 self.assertRegex(path, f"^({expected})$")
@@ -136,7 +150,13 @@ class Subproject(OutsideProject):
 
     def test_it_builds_neither_demos_nor_tests(self):
         programs = run(["ninja", "-C", self.build, "-t", "targets", "rule", "cpp_LINKER"])
-        self.assertEqual(programs.split(), ["outside"])
+        self.assertEqual(sorted(programs.split()), ["outside", "protocol_test"])
+
+    def test_a_simulated_world_through_meson(self):
+        self.assert_simulates(self.build / "protocol_test")
+
+    def test_a_simulated_world_through_pkg_config(self):
+        self.assert_simulates(self.build_test_with_pkg_config("static-testing", "--static --define-prefix"))
 
     def test_through_pkg_config(self):
         # pkg-config moves paths only when it is asked to.

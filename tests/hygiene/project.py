@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-INCLUDE_DIRECTORIES = (ROOT / "runtime" / "include", ROOT / "net" / "include")
+TESTING_DIRECTORIES = (ROOT / "runtime" / "testing" / "include", ROOT / "net" / "testing" / "include")
+INCLUDE_DIRECTORIES = (ROOT / "runtime" / "include", ROOT / "net" / "include", *TESTING_DIRECTORIES)
 CPP_DIRECTORIES = ("runtime", "net", "apps", "tests")
 
 
@@ -47,7 +48,8 @@ def includes(path):
 
 
 def resolve(name, beside):
-    for directory in (*beside, *INCLUDE_DIRECTORIES, ROOT / "runtime" / "src", ROOT / "net" / "src"):
+    sources = (ROOT / "runtime" / "src", ROOT / "runtime" / "testing" / "src", ROOT / "net" / "src")
+    for directory in (*beside, *INCLUDE_DIRECTORIES, *sources):
         candidate = directory / name
         if candidate.is_file() and ROOT in candidate.resolve().parents:
             return candidate.resolve()

@@ -15,7 +15,7 @@ RESERVED = (
     (r"(.*/)?epoll_backend\.hpp", r"runtime/src/backends/(choose|epoll\w*)\.[ch]pp"),
     (r"CLI/.*", r"apps/common/\w+\.[ch]pp"),
     (r"fmt/.*", r"apps/.*"),
-    (r"(gtest|gmock)/.*", r"tests/.*"),
+    (r"(gtest|gmock)/.*", r"tests/.*|(runtime|net)/testing/include/.*"),
 )
 
 
@@ -30,6 +30,14 @@ class Layering(unittest.TestCase):
 
     def test_runtime_knows_no_protocol_and_no_demo(self):
         self.assert_never_includes("runtime", "net", "apps", "tests")
+
+    def test_the_simulated_world_plays_the_kernel_and_knows_the_public_runtime_only(self):
+        self.assert_never_includes("runtime/testing", "runtime/src", "net", "apps", "tests")
+        self.assert_never_includes("runtime/testing/include", "runtime/testing/src")
+
+    def test_nothing_but_tests_knows_the_testing_kit(self):
+        for directory in ("runtime/include", "runtime/src", "net/include", "net/src", "apps"):
+            self.assert_never_includes(directory, "runtime/testing", "net/testing")
 
     def test_net_knows_the_public_runtime_only(self):
         self.assert_never_includes("net", "runtime/src", "apps", "tests")

@@ -298,6 +298,7 @@ TEST_P(TcpStream, SendToAPeerThatClosedFailsWithoutASignal) {
 }
 
 TEST_P(TcpStream, PeerWhoseProcessIsKilledIsNoticed) {
+    SENNIT_NEEDS_KERNEL("it has a process of its own");
     run([]() -> task<> {
         for (const bool with_unread_bytes : {false, true}) {
             auto listener = co_await net::tcp_listener::bind({"127.0.0.1", 0});

@@ -83,6 +83,7 @@ TEST_P(Unix, StreamsMeetAtAnAbstractName) {
 }
 
 TEST_P(Unix, PathIsRemovedWhenTheListenerEnds) {
+    SENNIT_NEEDS_KERNEL("it looks at files");
     run([&]() -> task<> {
         {
             auto listener = co_await net::unix_listener::bind(where_);
@@ -98,6 +99,7 @@ TEST_P(Unix, PathIsRemovedWhenTheListenerEnds) {
 }
 
 TEST_P(Unix, PathIsRemovedByClosingAndFreeForTheNext) {
+    SENNIT_NEEDS_KERNEL("it looks at files");
     run([&]() -> task<> {
         auto old = std::make_unique<net::unix_listener>(co_await net::unix_listener::bind(where_));
         old->close();
@@ -122,6 +124,7 @@ TEST_P(Unix, PathThatWasReplacedByAnotherFileStays) {
 }
 
 TEST_P(Unix, PathLeftBehindIsReplaced) {
+    SENNIT_NEEDS_KERNEL("it looks at files");
     for (const int type : {SOCK_STREAM, SOCK_DGRAM}) {
         leave_a_path_behind(where_, type);
         ASSERT_TRUE(std::filesystem::is_socket(path_));
@@ -135,6 +138,7 @@ TEST_P(Unix, PathLeftBehindIsReplaced) {
 }
 
 TEST_P(Unix, PathOfAKilledProcessIsReplacedAtOnce) {
+    SENNIT_NEEDS_KERNEL("it has a process of its own");
     for (int round = 0; round != 10; ++round) {
         child_process server([&] {
             event_loop own(event_loop_options{GetParam()});
@@ -174,6 +178,7 @@ TEST_P(Unix, PathOfALivingListenerIsRefused) {
 }
 
 TEST_P(Unix, PathOfAListenerWithAFullBacklogIsRefusedAtOnce) {
+    SENNIT_NEEDS_KERNEL("it looks at files");
     run([&]() -> task<> {
         auto listener = co_await net::unix_listener::bind(where_, 0);
         const raw_socket fills_it = raw_connect(where_);
@@ -185,6 +190,7 @@ TEST_P(Unix, PathOfAListenerWithAFullBacklogIsRefusedAtOnce) {
 }
 
 TEST_P(Unix, FileThatIsNoSocketIsNotRemoved) {
+    SENNIT_NEEDS_KERNEL("it looks at files");
     std::ofstream(path_) << "precious";
     run([&]() -> task<> {
         const std::string text = co_await text_of(net::unix_listener::bind(where_));

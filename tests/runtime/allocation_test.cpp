@@ -67,8 +67,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class Allocation : public OnBackends {
+class Allocation : public OnKernelBackends {
   protected:
+    Allocation() : OnKernelBackends("a simulated kernel allocates what it keeps") {}
+
     /// The number of allocations of `rounds` repetitions, after as many that are not counted.
     template <class Round>
     std::size_t in_steady_state(Round round, int rounds = 300) {

@@ -41,7 +41,7 @@ static_assert(!std::is_base_of_v<std::exception, cancelled>, "a handler of error
 template <class Awaitable>
 task<bool> is_cancelled(Awaitable awaitable) {
     try {
-        co_await std::move(awaitable);
+        static_cast<void>(co_await std::move(awaitable));
     } catch (const cancelled&) {
         co_return true;
     }
@@ -252,6 +252,7 @@ TEST_P(Cancel, InsideAShieldAGroupCanStillBeCancelled) {
 }
 
 TEST_P(Cancel, AWaitForADescriptorEndsAndLeavesItAsItWas) {
+    SENNIT_NEEDS_KERNEL("a pipe has no place in it");
     int pipe_ends[2];
     ASSERT_EQ(::pipe2(pipe_ends, 0), 0);
     run([&]() -> task<> {
@@ -279,7 +280,7 @@ TEST_P(Cancel, TheLoopTellsWhoWaitsForWhat) {
         co_await with_task_group([&](task_group& group) -> task<> {
             const auto lock = held.try_lock();
             group.spawn([&]() -> task<> { co_await never.wait(); });
-            group.spawn([&]() -> task<> { co_await with_timeout(1h, held.lock()); });
+            group.spawn([&]() -> task<> { static_cast<void>(co_await with_timeout(1h, held.lock())); });
             group.spawn([]() -> task<> { co_await sleep_for(1h); });
             co_await yield();
             co_await yield();

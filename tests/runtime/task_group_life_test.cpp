@@ -135,6 +135,7 @@ TEST_P(TaskGroupLife, RootGroupReportsWhatIsThrownAndTheOthersGoOn) {
 }
 
 TEST_P(TaskGroupLife, TheEndOfTheLoopCancelsTheRootGroupAndWaitsForIt) {
+    SENNIT_NEEDS_KERNEL("it makes a loop of its own");
     std::string log;
     {
         event_loop short_lived(event_loop_options{GetParam()});

@@ -25,6 +25,7 @@ class test_backend {
     }
 
     bool is_simulated() const noexcept { return simulated_; }
+    bool is(backend_kind kind) const noexcept { return !simulated_ && kind_ == kind; }
     const char* label() const noexcept {
         if (simulated_) return "sim";
         return kind_ == backend_kind::epoll ? "epoll" : "io_uring";

@@ -25,6 +25,7 @@ namespace {
 
 // A program that never waits would stop the clock. After so many turns at one moment each takes some time.
 constexpr int turns_without_time = 1000;
+constexpr int completions_in_a_turn = 16;  // of one operation
 constexpr duration time_of_a_turn = std::chrono::microseconds(1);
 
 // What `in_flight.outstanding` says here of an operation that has not ended.
@@ -88,7 +89,12 @@ void sim_backend::wait(time_point deadline) {
         net_->run_due();
         if (pool_->can_take()) kernel_->try_again(unlent_);
         try_all();
-        const bool something = deliver_ended();
+        bool something = deliver_ended();
+        // What goes on after a completion brings the next ones: a burst of connections comes in one turn.
+        for (int more = 1; more < completions_in_a_turn && !kernel_->attempts().empty(); ++more) {
+            try_all();
+            something |= deliver_ended();
+        }
         if (woken_.exchange(false, std::memory_order_acq_rel) || something || deadline <= net_->now()) break;
         // Only the loop of a host that is alone sleeps here; a world drives its hosts without letting them sleep.
         const time_point next = std::min(deadline, net_->next_event());

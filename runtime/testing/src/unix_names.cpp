@@ -28,9 +28,9 @@ int bind_unix_name(sim_socket& who, const address& where, address& local) {
 }
 
 int find_unix_name(kernel& host, const address& where, int type, std::shared_ptr<sim_socket>& found) {
-    if (where.family != AF_UNIX) return -EINVAL;
+    if (where.family != AF_UNIX || where.path.empty()) return -EINVAL;
     const auto entry = host.names().find(where.path);
-    if (entry == host.names().end()) return where.is_abstract() || where.path.empty() ? -ECONNREFUSED : -ENOENT;
+    if (entry == host.names().end()) return where.is_abstract() ? -ECONNREFUSED : -ENOENT;
     found = entry->second.lock();
     if (found == nullptr) return -ECONNREFUSED;
     return found->type() == type ? 0 : -EPROTOTYPE;

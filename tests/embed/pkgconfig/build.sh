@@ -1,6 +1,7 @@
 #!/bin/sh
-# build.sh PROGRAM [--static]: the last argument is for pkg-config, and asks for what a static library needs too.
+# build.sh PACKAGE SOURCE PROGRAM [--static]: the last argument is for pkg-config, and asks for what a static library
+# needs too.
 set -e
 # The answer of pkg-config is a list of words.
 # shellcheck disable=SC2046
-${CXX:-g++} -std=c++20 -O1 main.cpp -o "$1" $(pkg-config ${2:-} --cflags --libs sennit)
+${CXX:-g++} -std=c++20 -O1 "$2" -o "$3" $(pkg-config ${4:-} --cflags --libs "$1")
