@@ -46,6 +46,16 @@ bool descriptors_ran_out(const std::error_code& error) {
     }
 }
 
+bool is_cancellation(const std::exception_ptr& failure) {
+    try {
+        std::rethrow_exception(failure);
+    } catch (const cancelled&) {
+        return true;
+    } catch (...) {
+        return false;
+    }
+}
+
 bool peer_went_away(const std::exception_ptr& failure) {
     try {
         std::rethrow_exception(failure);
@@ -69,6 +79,23 @@ served_connection::~served_connection() {
     unlink();
     if (counted_ != nullptr && --counted_->second == 0) owner_.per_peer_.erase(counted_->first);
     owner_.ended_.set();
+}
+
+void served_connection::child_ended(sennit::detail::promise<void>& handler) noexcept {
+    server& owner = owner_;
+    std::unique_ptr<served_connection> self(this);
+    try {
+        if (handler.error != nullptr && !is_cancellation(handler.error)) {
+            owner.report(*this, std::exchange(handler.error, nullptr));
+        }
+        // What the handler held is gone when the goodbye has its first turn, and then it shows who else uses the
+        // socket.
+        if (handler.error == nullptr && owner.draining_) owner.connections_.spawn(owner.say_goodbye(std::move(self)));
+    } catch (...) {
+        handler.error = std::current_exception();
+    }
+    self.reset();
+    owner.connections_.child_ended(handler);
 }
 
 bool served_connection::is_draining() const noexcept {
@@ -148,8 +175,9 @@ bool server::may_complain() noexcept {
     return true;
 }
 
-task<> server::say_goodbye(served_connection& connection) {
-    const socket_ref socket = connection.reference();
+task<> server::say_goodbye(std::unique_ptr<served_connection> connection) {
+    if (!connection->is_draining()) co_return;
+    const socket_ref socket = connection->reference();
     // Without captures, so its frame holds all it needs.
     const auto finish = [](socket_ref connected) -> task<> {
         const auto finished = co_await as_result(

@@ -12,11 +12,6 @@
 
 namespace sennit {
 
-// Not inline: every `task<>` refers to it, also in files that include task.hpp and know no groups.
-void detail::promise<void>::finish_spawned() noexcept {
-    group->child_ended(*this);
-}
-
 task_group::~task_group() {
     if (running_ != 0) detail::misuse("a task group was destroyed while tasks run in it; join it first");
 }

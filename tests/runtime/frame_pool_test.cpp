@@ -73,13 +73,13 @@ TEST(FramePool, BlocksOfOneSizeAreUsedAgain) {
     void* const first_of_thread = frame_pool::allocate(100);
     frame_pool::deallocate(first_of_thread, 100);
     void* const one = frame_pool::allocate(100);
-    void* const two = frame_pool::allocate(70);
+    void* const two = frame_pool::allocate(90);
     frame_pool::deallocate(one, 100);
-    frame_pool::deallocate(two, 70);
-    EXPECT_EQ(frame_pool::allocate(128), two);
-    EXPECT_EQ(frame_pool::allocate(65), one);
-    frame_pool::deallocate(one, 65);
-    frame_pool::deallocate(two, 128);
+    frame_pool::deallocate(two, 90);
+    EXPECT_EQ(frame_pool::allocate(104), two);
+    EXPECT_EQ(frame_pool::allocate(89), one);
+    frame_pool::deallocate(one, 89);
+    frame_pool::deallocate(two, 104);
 #else
     GTEST_SKIP() << "the pool steps aside for the sanitizer";
 #endif

@@ -49,6 +49,9 @@ inline std::coroutine_handle<> transfer(event_loop& loop, std::coroutine_handle<
 #endif
 }
 
+template <class T>
+class promise;
+
 /// What all promises share. The inherited `handle` is whom to resume: the awaiting coroutine at the end of this one,
 /// or, for a spawned task, this coroutine itself when its first turn comes.
 class promise_base : public ready_node {
@@ -63,7 +66,17 @@ class promise_base : public ready_node {
     std::exception_ptr error;
 };
 
-/// The end of a task: the awaiting coroutine goes on; a spawned task reports to its group.
+/// Hears of the end of the tasks it has spawned.
+class task_owner {
+  public:
+    /// The task stands at its end; what it threw is in its promise. Its frame goes once the task group has been told.
+    virtual void child_ended(promise<void>& child) noexcept = 0;
+
+  protected:
+    ~task_owner() = default;
+};
+
+/// The end of a task: the awaiting coroutine goes on; a spawned task reports to its owner.
 class final_awaiter {
   public:
     bool await_ready() const noexcept { return false; }
@@ -71,9 +84,9 @@ class final_awaiter {
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> finished) const noexcept {
         Promise& promise = finished.promise();
-        if constexpr (requires { promise.group; }) {
-            if (promise.group != nullptr) {
-                promise.finish_spawned();
+        if constexpr (requires { promise.owner; }) {
+            if (promise.owner != nullptr) {
+                promise.owner->child_ended(promise);
                 return std::noop_coroutine();
             }
         }
@@ -145,9 +158,7 @@ class promise<void> final : public promise_base {
             std::rethrow_exception(std::move(error));
     }
 
-    void finish_spawned() noexcept;
-
-    task_group* group = nullptr;  ///< set when the task was spawned instead of awaited
+    task_owner* owner = nullptr;  ///< set when the task was spawned instead of awaited
 };
 
 template <class T>

@@ -20,7 +20,7 @@ namespace sennit {
 ///
 /// The first exception of a child cancels the others; it is thrown when all have ended. A child that was cancelled
 /// is no failure.
-class task_group {
+class task_group final : public detail::task_owner {
   public:
     enum class on_failure {
         cancel_siblings,  ///< the first exception cancels the group and is thrown by its owner
@@ -38,10 +38,13 @@ class task_group {
 
     /// Starts a task; its first turn comes after the caller suspends. May be called until the group has been joined.
     /// Throws `std::logic_error` when the task was awaited, spawned or moved away before.
-    void spawn(task<> child) {
+    void spawn(task<> child) { spawn(std::move(child), *this); }
+
+    /// For the library: the same, but `owner` hears of the end; it has to tell this group.
+    void spawn(task<> child, detail::task_owner& owner) {
         const auto coroutine = child.release();
         detail::promise<void>& promise = coroutine.promise();
-        promise.group = this;
+        promise.owner = &owner;
         promise.where = inner();
         promise.handle = coroutine;
         ++running_;
@@ -72,7 +75,7 @@ class task_group {
     void failed(std::exception_ptr error) noexcept;
     bool has_failed() const noexcept { return error_ != nullptr; }
     /// A child has ended; its frame goes when it has been left.
-    void child_ended(detail::promise<void>& child) noexcept;
+    void child_ended(detail::promise<void>& child) noexcept override;
     /// Throws what the children's or the body's end calls for, once all have ended. Returns normally when nothing
     /// failed, and also when the group was cancelled by its own `cancel`.
     void rethrow();

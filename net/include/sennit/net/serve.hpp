@@ -3,6 +3,7 @@
 #include <concepts>
 #include <cstddef>
 #include <exception>
+#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -17,18 +18,14 @@ namespace sennit::net {
 namespace detail {
 
 template <class Handler, class Stream>
-task<> serve_connection(server& owner, Handler& handler, Stream stream, peer_count* counted) {
-    served_connection connection(owner, stream.core(), counted);
-    std::exception_ptr failure;
+void start_connection(server& owner, Handler& handler, Stream stream, peer_count* counted) {
+    auto connection = std::make_unique<served_connection>(owner, stream.core(), counted);
     try {
-        co_await handler(std::move(stream));
-    } catch (const cancelled&) {
-        throw;
+        task<> handling = handler(std::move(stream));
+        owner.run(std::move(handling), std::move(connection));
     } catch (...) {
-        failure = std::current_exception();
+        owner.report(*connection, std::current_exception());
     }
-    if (failure) owner.report(connection, std::move(failure));
-    if (connection.is_draining()) co_await owner.say_goodbye(connection);
 }
 
 template <class Listener, class Handler>
@@ -46,8 +43,8 @@ task<> accept_all(server& owner, Listener& listener, Handler& handler) {
         }
         const admission decision = owner.admit(*accepted->core().get());
         if (!decision.granted) continue;
-        owner.connections().spawn(serve_connection<Handler, typename Listener::stream_type>(
-            owner, handler, std::move(*accepted), decision.counted));
+        start_connection<Handler, typename Listener::stream_type>(owner, handler, std::move(*accepted),
+                                                                  decision.counted);
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <exception>
+#include <memory>
 #include <system_error>
 #include <unordered_map>
 #include <utility>
@@ -9,6 +10,7 @@
 #include <sennit/cancel.hpp>
 #include <sennit/detail/intrusive_list.hpp>
 #include <sennit/event.hpp>
+#include <sennit/frame_pool.hpp>
 #include <sennit/net/detail/socket_core.hpp>
 #include <sennit/net/ip_address.hpp>
 #include <sennit/net/serve_options.hpp>
@@ -25,8 +27,9 @@ class server;
 using peer_count = std::pair<const ip_address, std::size_t>;
 
 /// One connection that a server serves, from `admit` to the end of its handler. It keeps the socket, so that the
-/// server can end it politely after the handler is done with its stream.
-class served_connection : public sennit::detail::list_hook<served_tag> {
+/// server can end it politely after the handler is done with its stream. It is no coroutine around the handler's, since
+/// it has little to do and there are many.
+class served_connection final : public sennit::detail::task_owner, public sennit::detail::list_hook<served_tag> {
   public:
     /// `counted` is where the connection was counted by `admit`; null when connections are not counted.
     served_connection(server& owner, socket_ref socket, peer_count* counted);
@@ -34,10 +37,18 @@ class served_connection : public sennit::detail::list_hook<served_tag> {
     served_connection& operator=(const served_connection&) = delete;
     ~served_connection();
 
+    /// Its handler has ended: reports how, has a goodbye said if there is cause, and goes.
+    void child_ended(sennit::detail::promise<void>& handler) noexcept override;
+
     /// The server drains and this connection has nobody else who would use it.
     bool is_draining() const noexcept;
     socket_core& socket() const noexcept { return *socket_.get(); }
     const socket_ref& reference() const noexcept { return socket_; }
+
+    static void* operator new(std::size_t size) { return sennit::detail::frame_pool::allocate(size); }
+    static void operator delete(void* connection, std::size_t size) noexcept {
+        sennit::detail::frame_pool::deallocate(connection, size);
+    }
 
   private:
     server& owner_;
@@ -80,8 +91,13 @@ class server {
     /// Whether the peer may have one connection more.
     admission admit(const socket_core& socket);
 
+    /// Runs the handler of a connection, which is kept until that has ended. What throws has taken nothing.
+    void run(task<> handling, std::unique_ptr<served_connection>&& connection) {
+        connections_.spawn(std::move(handling), *connection);
+        static_cast<void>(connection.release());
+    }
     void report(const served_connection& connection, std::exception_ptr failure);
-    task<> say_goodbye(served_connection& connection);
+    task<> say_goodbye(std::unique_ptr<served_connection> connection);
 
     /// Waits for the connections to end, with what ended accepting: an error, a cancel, or nothing. Throws what has to
     /// be thrown.
