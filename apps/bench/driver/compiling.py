@@ -23,27 +23,28 @@ UNITS = (
 )
 
 
-def measure(compiler, rounds, progress):
-    """Returns the results and why some are missing."""
-    results, skipped = {}, {}
+def measure(compiler, rounds, result, progress):
+    """Fills the result."""
+    failed = set()
     with tempfile.TemporaryDirectory() as directory:
         times = {title: [] for title, _ in UNITS}
         for number in range(rounds):
             for title, source in UNITS:
-                if title in skipped:
+                if title in failed:
                     continue
                 progress(f"compile: {title}, round {number + 1} of {rounds}")
                 output = Path(directory) / "unit.o"
                 seconds, complaint = compile_once(compiler, source, directory, output)
                 if seconds is None:
-                    skipped[f"compiling {title}"] = complaint
+                    result["skipped"][f"compiling {title}"] = complaint
+                    failed.add(title)
                     continue
                 times[title].append(seconds)
-                results[title] = {"bytes": code_and_data(output)}
-    for title in results:
-        results[title]["seconds"] = median(times[title])
-        results[title]["seconds_uncertainty"] = uncertainty(times[title])
-    return results, skipped
+                result["compile"][title] = {
+                    "bytes": code_and_data(output),
+                    "seconds": median(times[title]),
+                    "seconds_uncertainty": uncertainty(times[title]),
+                }
 
 
 def compile_once(compiler, source, directory, output):

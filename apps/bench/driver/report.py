@@ -1,7 +1,7 @@
 """The result as text: Markdown tables that also read well on a terminal."""
 
 import candidates
-from summary import Value, changes, measured_workloads, rows
+from summary import LEAST_PAIRS, Value, changes, measured_workloads, rows
 
 
 def table(header, lines, left=1):
@@ -43,7 +43,8 @@ def ratio(value):
     """Two digits behind the point."""
     if value is None:
         return "-"
-    return f"{value.median:.2f}" + ("" if value.uncertainty is None else f" ±{value.uncertainty:.2f}")
+    noise = "" if value.uncertainty is None else f" ±{value.uncertainty:.2f}"
+    return f"{value.median:.2f}{noise}{'' if value.decided else ' ?'}"
 
 
 def percent(share):
@@ -83,6 +84,8 @@ def remarks(result, workload):
     for reason, titles in reasons.items():
         who = "all" if len(titles) == len(measured) else ", ".join(sorted(titles))
         found.append(f"\\* contaminated, in all attempts at a sample: {reason} ({who})")
+    if any(value and not value.decided for row in measured for value in (row.to_limit, row.to_raw)):
+        found.append(f"? undecided: fewer than {LEAST_PAIRS} rounds in which both samples were clean")
     limited = [
         candidates.named(row.candidate).title
         for row in measured
@@ -104,13 +107,16 @@ def conditions(result):
         f"- Linux {result['kernel']}, {result['processor']}, {result['cores']} cores; "
         f"server on core {settings['server_core']}, load on {', '.join(map(str, settings['load_cores']))}",
         f"- medians of {settings['rounds']} interleaved rounds of {settings['seconds']} s after {settings['warmup']} s "
-        "of warm-up; ± is the notch of a box plot, about 95 % confidence; ratios are medians of ratios within a round",
+        f"of warm-up, and of more while a pair of samples was clean in fewer than {LEAST_PAIRS}; ± is the notch of a box "
+        "plot, about 95 % confidence; ratios are medians of ratios within a round",
         f"- load generator: {engines(result)}, {'sleeps when idle' if settings['sleep'] else 'never sleeps'}; "
         "how much of its time it had to do something is in the tables; latencies include its own queue",
     ]
     for name, backend in result["backends"].items():
-        if name.startswith("sennit"):
+        if candidates.named(name).program == "sennit_echo":
             lines.append(f"- {candidates.named(name).title}: {backend}")
+    if "interrupted" in result:
+        lines.append(f"- interrupted ({result['interrupted']}): what had been measured by then")
     lines += [f"- skipped: {what}: {reason}" for what, reason in result["skipped"].items()]
     return "\n".join(lines)
 
