@@ -19,6 +19,7 @@ sys.path[:0] = [str(BENCH / "driver"), str(ROOT / "tests" / "support")]
 
 import candidates  # noqa: E402
 import compiling  # noqa: E402
+import document  # noqa: E402
 import interruption  # noqa: E402
 import machine  # noqa: E402
 import measuring  # noqa: E402
@@ -71,6 +72,13 @@ def read_arguments():
     )
     parser.add_argument("--compare", type=stored_result, metavar="OLD.json", help="show what changed since that result")
     parser.add_argument("--from", type=stored_result, dest="stored", metavar="RESULT.json", help="measure nothing, show this")
+    parser.add_argument(
+        "--document",
+        type=stored_result,
+        nargs="+",
+        metavar="RESULT.json",
+        help="measure nothing, write docs/performance.md and the table of README.md from these",
+    )
     parser.add_argument("--programs", type=Path, metavar="DIR", help="build nothing, take the programs from here")
     options = parser.parse_args()
     if options.server_core in options.load_cores:
@@ -299,11 +307,14 @@ def main():
     options = read_arguments()
     interruption.catch()
     try:
+        if options.document:
+            document.write(options.document, ROOT)
+            return 0
         if options.stored:
             show(options.stored, options)
             return 0
         return measure_and_show(options)
-    except (machine.Missing, BuildFailed, micro.Failed, OSError) as failure:
+    except (machine.Missing, BuildFailed, micro.Failed, document.Incomplete, OSError) as failure:
         print(failure, file=sys.stderr)
         return 1
     except interruption.Interrupted as interrupted:

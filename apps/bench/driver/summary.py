@@ -92,6 +92,8 @@ def typical(rounds, key):
 def paired_ratio(rounds, others, key):
     """Samples of one round were taken within moments, so what slows the whole machine cancels out. Of pairs of clean
     samples where there are enough; otherwise of all, and undecided."""
+    if rounds is others:
+        return Value(1.0, None)
     clean = ratios_of(clean_of(rounds), clean_of(others), key)
     decided = len(clean) >= LEAST_PAIRS
     return Value.of(clean if decided else ratios_of(rounds, others, key), decided)
