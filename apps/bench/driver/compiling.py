@@ -1,6 +1,7 @@
 """What a user's build pays: the CPU time to compile the umbrella header and an echo server, and the object's size."""
 
 import os
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -12,12 +13,22 @@ BENCH = Path(__file__).resolve().parents[1]
 ROOT = BENCH.parents[1]
 FLAGS = ["-std=c++20", "-O2", "-DNDEBUG", "-foptimize-sibling-calls", "-c"]
 FOR_CLANG = ["-DASIO_HAS_CO_AWAIT", "-DASIO_HAS_STD_COROUTINE"]  # older Asio does not know that clang has coroutines
-INCLUDES = [f"-I{ROOT / module / 'include'}" for module in ("runtime", "net")]
+DIRECTORIES = [ROOT / module / "include" for module in ("runtime", "net")]
+INCLUDES = [f"-I{directory}" for directory in DIRECTORIES]
+
+
+def standard_headers():
+    """What sennit's headers include that is not sennit's."""
+    headers = [header for directory in DIRECTORIES for header in directory.rglob("*.hpp")]
+    names = {name for header in headers for name in re.findall(r"#include <([\w.]+)>", header.read_text())}
+    return "".join(f"#include <{name}>\n" for name in sorted(names))
+
 
 # What is compiled: a title, and a file or the text of one.
 UNITS = (
     ("nothing", "int main() {}\n"),
     ("sennit/sennit.hpp", "#include <sennit/sennit.hpp>\nint main() {}\n"),
+    ("the standard headers that it includes", f"{standard_headers()}int main() {{}}\n"),
     ("asio.hpp", "#include <asio.hpp>\nint main() {}\n"),
     ("echo server, sennit", BENCH / "compile" / "sennit_echo_server.cpp"),
     ("echo server, Asio coroutines", BENCH / "compile" / "asio_echo_server.cpp"),

@@ -9,7 +9,7 @@ import compiling
 import micro
 import report
 import workloads
-from summary import Value, rows
+from summary import Value, measured_workloads, rows
 
 BEGIN, END = "<!-- performance: begin -->", "<!-- performance: end -->"
 HEAD = """\
@@ -40,29 +40,35 @@ class Incomplete(Exception):
 
 @dataclass(frozen=True)
 class Results:
-    """Several, measured one after the other: of each workload, the last that has it."""
+    """Several, measured one after the other. Samples of one workload are pooled; of the other tables the last is shown."""
 
     all: list
 
-    def of(self, workload):
-        having = [result for result in self.all if any(s["workload"] == workload.name for s in result["samples"])]
-        return having[-1] if having else None
+    def pooled(self):
+        """The samples of all, with rounds that are counted on from one to the next."""
+        samples, before = [], 0
+        for result in self.all:
+            samples += [{**sample, "round": before + sample["round"]} for sample in result["samples"]]
+            before += 1 + max((sample["round"] for sample in result["samples"]), default=0)
+        return {"samples": samples}
 
     def with_table(self, key):
         having = [result for result in self.all if result[key]]
         return having[-1] if having else None
 
     def rows(self, workload):
-        return {row.candidate: row for row in rows(self.of(workload), workload)}
+        return {row.candidate: row for row in rows(self.pooled(), workload)}
 
     def workloads(self):
-        return [workload for workload in workloads.WORKLOADS if self.of(workload)]
+        return measured_workloads(self.pooled())
 
     def used(self):
         """Those of which something is shown, and what."""
-        shown = [(self.of(workload), workload.name) for workload in self.workloads()]
-        shown += [(self.with_table(key), key) for key in ("micro", "compile") if self.with_table(key)]
-        return [(result, [name for used, name in shown if used is result]) for result in self.all]
+        for result in self.all:
+            names = [workload.name for workload in measured_workloads(result)]
+            names += [key for key in ("micro", "compile") if self.with_table(key) is result]
+            if names:
+                yield result, names
 
 
 def write(stored, root):
@@ -79,9 +85,9 @@ def write(stored, root):
 
 def whole(results, short):
     parts = [HEAD.rstrip(), short, "## Targets", targets(results), "## Method", METHOD, conditions(results)]
+    pooled = results.pooled()
     for workload in results.workloads():
-        result = results.of(workload)
-        parts += [f"## {workload.title}", report.workload_table(result, workload), *report.remarks(result, workload)]
+        parts += [f"## {workload.title}", report.workload_table(pooled, workload), *report.remarks(pooled, workload)]
     if result := results.with_table("micro"):
         parts += ["## Microbenchmarks", report.micro_table(result)]
     if result := results.with_table("compile"):
@@ -95,7 +101,7 @@ def summary(results):
         header += [f"raw C on {backend}", candidates.named(ours).title, candidates.named(theirs).title]
     lines = []
     for workload in map(workloads.named, SUMMARY):
-        if not results.of(workload):
+        if workload not in results.workloads():
             continue
         other_figure = workload.figure is not workloads.CPU
         title = f"{workload.title}, {workload.figure.unit} of memory each" if other_figure else workload.title
@@ -165,8 +171,6 @@ def verdict(value, most):
 def conditions(results):
     lines, machines, backends, skipped = [], [], [], []
     for result, names in results.used():
-        if not names:
-            continue
         settings = result["settings"]
         lines.append(
             [", ".join(names), result["date"], result["commit"], str(settings["rounds"]), str(settings["seconds"])]
