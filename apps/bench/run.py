@@ -19,19 +19,20 @@ sys.path[:0] = [str(BENCH / "driver"), str(ROOT / "tests" / "support")]
 
 import candidates  # noqa: E402
 import compiling  # noqa: E402
+import document  # noqa: E402
+import interruption  # noqa: E402
 import machine  # noqa: E402
 import measuring  # noqa: E402
 import micro  # noqa: E402
 import pace  # noqa: E402
 import plot  # noqa: E402
 import report  # noqa: E402
+import rounds  # noqa: E402
 import workloads  # noqa: E402
 from building import BUILD_ROOT, BuildDirectory, BuildFailed  # noqa: E402
 from progress import Progress  # noqa: E402
 
 FORMAT = 1
-ATTEMPTS = 3  # at a sample, until one is not contaminated
-DESCRIPTORS = 256  # that a server needs beside its connections
 BUILD = BuildDirectory(
     "bench",
     ["-Dbuildtype=release", "-Dbench=enabled", "-Dapps=disabled", "-Dtests=disabled", "-Dio_uring=enabled"],
@@ -50,15 +51,15 @@ def read_arguments():
         epilog="workloads:\n" + "\n".join(listing),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    cores = sorted(os.sched_getaffinity(0))
+    cores = available_cores()
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", type=name_of_workload)
     parser.add_argument("--candidates", type=names_of_candidates, metavar="NAME,...", help="only these")
     parser.add_argument("--rounds", type=at_least(1), default=7, help="samples of each candidate (7)")
     parser.add_argument("--seconds", type=positive, default=1.0, help="of a sample (1)")
     parser.add_argument("--warmup", type=positive, default=0.3, help="seconds before a sample (0.3)")
-    parser.add_argument("--server-core", type=int, default=cores[0], metavar="N")
+    parser.add_argument("--server-core", type=core, default=cores[0], metavar="N")
     parser.add_argument(
-        "--load-cores", type=list_of_numbers, default=(cores[-1],), metavar="N,...", help="more than one share the load"
+        "--load-cores", type=list_of_cores, default=(cores[-1],), metavar="N,...", help="more than one share the load"
     )
     parser.add_argument("--sleep", action="store_true", help="let the load generator sleep; servers pay for waking it")
     parser.add_argument("--json", action="store_true", help="print the result as JSON instead of tables")
@@ -69,8 +70,15 @@ def read_arguments():
         metavar="DIR",
         help="for result.json, report.md and plot.svg (build/bench-results)",
     )
-    parser.add_argument("--compare", type=Path, metavar="OLD.json", help="show what changed since that result")
-    parser.add_argument("--from", type=Path, dest="stored", metavar="RESULT.json", help="measure nothing, show this")
+    parser.add_argument("--compare", type=stored_result, metavar="OLD.json", help="show what changed since that result")
+    parser.add_argument("--from", type=stored_result, dest="stored", metavar="RESULT.json", help="measure nothing, show this")
+    parser.add_argument(
+        "--document",
+        type=stored_result,
+        nargs="+",
+        metavar="RESULT.json",
+        help="measure nothing, write docs/performance.md and the table of README.md from these",
+    )
     parser.add_argument("--programs", type=Path, metavar="DIR", help="build nothing, take the programs from here")
     options = parser.parse_args()
     if options.server_core in options.load_cores:
@@ -79,12 +87,21 @@ def read_arguments():
 
 
 def name_of_workload(text):
-    known = [*(workload.name for workload in workloads.WORKLOADS), *OTHERS]
+    return known_name("workload", text, [*(workload.name for workload in workloads.WORKLOADS), *OTHERS])
+
+
+def known_name(kind, text, known):
     if text not in known:
         similar = difflib.get_close_matches(text, known, n=1)
         hint = f"did you mean {similar[0]}?" if similar else f"there are {', '.join(known)}"
-        raise argparse.ArgumentTypeError(f"there is no workload {text}; {hint}")
+        raise argparse.ArgumentTypeError(f"there is no {kind} {text}; {hint}")
     return text
+
+
+def names_of_candidates(text):
+    known = {candidate.name: candidate for candidate in candidates.CANDIDATES}
+    names = [known_name("candidate", name, list(known)) for name in text.split(",")]
+    return [known[name] for name in known if name in names]
 
 
 def at_least(least):
@@ -103,16 +120,30 @@ def positive(text):
     return float(text)
 
 
-def list_of_numbers(text):
-    return tuple(int(part) for part in text.split(","))
+def available_cores():
+    return sorted(os.sched_getaffinity(0))
 
 
-def names_of_candidates(text):
-    known = {candidate.name: candidate for candidate in candidates.CANDIDATES}
-    names = text.split(",")
-    if unknown := [name for name in names if name not in known]:
-        raise argparse.ArgumentTypeError(f"no such candidate: {', '.join(unknown)}")
-    return [known[name] for name in known if name in names]
+def core(text):
+    if int(text) not in available_cores():
+        raise argparse.ArgumentTypeError(f"there is no core {text}; there are {', '.join(map(str, available_cores()))}")
+    return int(text)
+
+
+def list_of_cores(text):
+    return tuple(core(part) for part in text.split(","))
+
+
+def stored_result(text):
+    try:
+        result = json.loads(Path(text).read_text())
+    except OSError as failure:
+        raise argparse.ArgumentTypeError(f"{text}: {failure.strerror}") from None
+    except ValueError:
+        result = None
+    if not isinstance(result, dict) or result.get("format") != FORMAT:
+        raise argparse.ArgumentTypeError(f"{text} is not a result of this program, or one of another version")
+    return result
 
 
 def programs_of(options):
@@ -195,63 +226,9 @@ def processor():
     return platform.machine()
 
 
-def take_part(workload, chosen, settings, result, limit):
-    """The candidates that a workload can be measured with; why not goes to the result."""
-    if workload.connections + DESCRIPTORS > limit:
-        result["skipped"][workload.title] = f"{limit} descriptors are allowed (ulimit -n)"
-        return []
-    found = []
-    for candidate in chosen:
-        if workload.mode in candidate.without:
-            continue
-        try:
-            candidates.command(candidate, settings.programs, workload.mode)
-            found.append(candidate)
-        except candidates.Absent as reason:
-            result["skipped"][candidate.title] = str(reason)
-    return found
-
-
-def measure_workload(workload, taking_part, settings, rounds, result, progress):
-    taking_part = list(taking_part)
-    for number in range(rounds):
-        # Each round begins with another, so that none always comes after the same one.
-        turn = number % max(1, len(taking_part))
-        for candidate in [*taking_part[turn:], *taking_part[:turn]]:
-            progress(f"{workload.name}, round {number + 1} of {rounds}: {candidate.title}")
-            try:
-                sample = best_sample(workload, candidate, settings)
-            except (measuring.Failed, candidates.Absent) as failure:
-                result["skipped"][f"{candidate.title}, {workload.name}"] = str(failure)
-                progress.say(f"{candidate.title} left out of {workload.name}: {failure}")
-                taking_part.remove(candidate)
-                continue
-            finally:
-                progress.step()
-            result["backends"][candidate.name] = sample.pop("backend")
-            if engine := sample.pop("engine", None):
-                result["engines"][workload.name] = engine
-            result["samples"].append(
-                {"workload": workload.name, "candidate": candidate.name, "round": number, **sample}
-            )
-
-
-def best_sample(workload, candidate, settings):
-    """The first that is not contaminated; otherwise the one that is least."""
-    tried = []
-    for attempt in range(1, ATTEMPTS + 1):
-        sample = measuring.take_sample(workload, candidate, settings)
-        sample["attempts"] = attempt
-        tried.append(sample)
-        if not sample["contaminated"]:
-            break
-    return min(tried, key=lambda sample: sum(sample["contaminated"].values()))
-
-
-def measure(options):
-    programs = programs_of(options)
+def measure(options, programs, result):
+    """Fills the result as it goes, so that it holds what there is when this is interrupted."""
     limit = raise_descriptor_limit()
-    result = describe(options)
     keep_off(options.server_core)
     cores = {options.server_core, *options.load_cores}
     settings = measuring.Settings(
@@ -268,23 +245,20 @@ def measure(options):
     chosen = options.candidates or candidates.CANDIDATES
     for workload in workloads.WORKLOADS:
         if workload.name in wanted:
-            plan.append((workload, take_part(workload, chosen, settings, result, limit)))
+            plan.append((workload, rounds.take_part(workload, chosen, settings, result, limit)))
     for what, reason in result["skipped"].items():
         print(f"skipped: {what}: {reason}", file=sys.stderr)
 
     progress = Progress(options.rounds * sum(len(taking_part) for _, taking_part in plan))
     try:
         for workload, taking_part in plan:
-            measure_workload(workload, taking_part, settings, options.rounds, result, progress)
+            rounds.measure_workload(workload, taking_part, settings, options.rounds, result, progress)
         if "micro" in wanted:
-            result["micro"], skipped = micro.measure(programs / "micro_bench", settings, options.rounds, progress)
-            result["skipped"].update(skipped)
+            micro.measure(programs / "micro_bench", settings, options.rounds, result, progress)
         if "compile" in wanted:
-            result["compile"], skipped = compiling.measure(BUILD.compiler, options.rounds, progress)
-            result["skipped"].update(skipped)
+            compiling.measure(BUILD.compiler, options.rounds, result, progress)
     finally:
         progress.clear()
-    return result
 
 
 def keep_off(core):
@@ -301,34 +275,50 @@ def store(result, directory):
     (directory / "plot.svg").write_text(plot.svg(result) + "\n")
 
 
-def load(path):
-    result = json.loads(path.read_text())
-    if result.get("format") != FORMAT:
-        raise ValueError(f"{path} is not a result of this program, or one of another version")
-    return result
-
-
-def main():
-    options = read_arguments()
-    try:
-        old = load(options.compare) if options.compare else None
-        result = load(options.stored) if options.stored else measure(options)
-    except (machine.Missing, BuildFailed, micro.Failed, OSError, ValueError) as failure:
-        print(failure, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    if not options.stored:
-        store(result, options.output)
+def show(result, options):
     if options.json:
         print(json.dumps(result, indent=1))
     else:
         print(report.whole(result))
-    if old is not None:
-        print(report.comparison(old, result), file=sys.stderr if options.json else sys.stdout)
-    if not options.stored:
-        print(f"written to {options.output}: result.json, report.md, plot.svg", file=sys.stderr)
-    return 0
+    if options.compare is not None:
+        print(report.comparison(options.compare, result), file=sys.stderr if options.json else sys.stdout)
+
+
+def measure_and_show(options):
+    """Returns the exit status."""
+    programs = programs_of(options)
+    result = describe(options)
+    status = 0
+    try:
+        measure(options, programs, result)
+    except interruption.Interrupted as interrupted:
+        status = interrupted.status
+        result["interrupted"] = interrupted.name
+        if not (result["samples"] or result["micro"] or result["compile"]):
+            print(f"{interrupted.name} before anything was measured", file=sys.stderr)
+            return status
+    store(result, options.output)
+    show(result, options)
+    print(f"written to {options.output}: result.json, report.md, plot.svg", file=sys.stderr)
+    return status
+
+
+def main():
+    options = read_arguments()
+    interruption.catch()
+    try:
+        if options.document:
+            document.write(options.document, ROOT)
+            return 0
+        if options.stored:
+            show(options.stored, options)
+            return 0
+        return measure_and_show(options)
+    except (machine.Missing, BuildFailed, micro.Failed, document.Incomplete, OSError) as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    except interruption.Interrupted as interrupted:
+        return interrupted.status
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ UNDER_VALGRIND = "*FramePool*:*TaskGroup*:*TimerWheel*:*Cancel*-*Model*:*Deep*:*
 SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "strict_string_checks=1:detect_invalid_pointer_pairs=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
-    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+    "TSAN_OPTIONS": f"halt_on_error=1:second_deadlock_stack=1:suppressions={SUPPORT}/tsan.supp",
 }
 
 ALL_PARTS = ["-Dapps=enabled", "-Dtests=enabled", "-Dio_uring=enabled"]

@@ -1,49 +1,65 @@
 """What a user's build pays: the CPU time to compile the umbrella header and an echo server, and the object's size."""
 
 import os
+import re
 import subprocess
 import tempfile
 from pathlib import Path
 
-from noise import median, uncertainty
+from noise import combine, median, uncertainty
+from summary import Value
 
 BENCH = Path(__file__).resolve().parents[1]
 ROOT = BENCH.parents[1]
 FLAGS = ["-std=c++20", "-O2", "-DNDEBUG", "-foptimize-sibling-calls", "-c"]
 FOR_CLANG = ["-DASIO_HAS_CO_AWAIT", "-DASIO_HAS_STD_COROUTINE"]  # older Asio does not know that clang has coroutines
-INCLUDES = [f"-I{ROOT / module / 'include'}" for module in ("runtime", "net")]
+DIRECTORIES = [ROOT / module / "include" for module in ("runtime", "net")]
+INCLUDES = [f"-I{directory}" for directory in DIRECTORIES]
+
+
+def standard_headers():
+    """What sennit's headers include that is not sennit's."""
+    headers = [header for directory in DIRECTORIES for header in directory.rglob("*.hpp")]
+    names = {name for header in headers for name in re.findall(r"#include <([\w.]+)>", header.read_text())}
+    return "".join(f"#include <{name}>\n" for name in sorted(names))
+
 
 # What is compiled: a title, and a file or the text of one.
 UNITS = (
     ("nothing", "int main() {}\n"),
-    ("<sennit/sennit.hpp>", "#include <sennit/sennit.hpp>\nint main() {}\n"),
-    ("<asio.hpp>", "#include <asio.hpp>\nint main() {}\n"),
+    ("sennit/sennit.hpp", "#include <sennit/sennit.hpp>\nint main() {}\n"),
+    ("the standard headers that it includes", f"{standard_headers()}int main() {{}}\n"),
+    ("asio.hpp", "#include <asio.hpp>\nint main() {}\n"),
     ("echo server, sennit", BENCH / "compile" / "sennit_echo_server.cpp"),
     ("echo server, Asio coroutines", BENCH / "compile" / "asio_echo_server.cpp"),
 )
 
+# The first is meant to take at most this share of the time that the second takes.
+TARGET = ("sennit/sennit.hpp", "asio.hpp", 1 / 3)
 
-def measure(compiler, rounds, progress):
-    """Returns the results and why some are missing."""
-    results, skipped = {}, {}
+
+def measure(compiler, rounds, result, progress):
+    """Fills the result."""
+    failed = set()
     with tempfile.TemporaryDirectory() as directory:
         times = {title: [] for title, _ in UNITS}
         for number in range(rounds):
             for title, source in UNITS:
-                if title in skipped:
+                if title in failed:
                     continue
                 progress(f"compile: {title}, round {number + 1} of {rounds}")
                 output = Path(directory) / "unit.o"
                 seconds, complaint = compile_once(compiler, source, directory, output)
                 if seconds is None:
-                    skipped[f"compiling {title}"] = complaint
+                    result["skipped"][f"compiling {title}"] = complaint
+                    failed.add(title)
                     continue
                 times[title].append(seconds)
-                results[title] = {"bytes": code_and_data(output)}
-    for title in results:
-        results[title]["seconds"] = median(times[title])
-        results[title]["seconds_uncertainty"] = uncertainty(times[title])
-    return results, skipped
+                result["compile"][title] = {
+                    "bytes": code_and_data(output),
+                    "seconds": median(times[title]),
+                    "seconds_uncertainty": uncertainty(times[title]),
+                }
 
 
 def compile_once(compiler, source, directory, output):
@@ -67,6 +83,14 @@ def compile_once(compiler, source, directory, output):
         errors = [line for line in done.stdout.splitlines() if "error" in line]
         return None, (errors or ["the compiler failed"])[0]
     return after.children_user + after.children_system - before.children_user - before.children_system, None
+
+
+def ratio(values, others):
+    """Of the times of two units."""
+    pair = [Value(each["seconds"], each["seconds_uncertainty"]) for each in (values, others)]
+    found = pair[0].median / pair[1].median
+    noise = combine(*(value.relative() for value in pair))
+    return Value(found, None if noise is None else noise * found)
 
 
 def code_and_data(path):

@@ -15,7 +15,7 @@ COLOURS = {"raw": "#8a8f98", "sennit": "#c2410c", "other": "#4f7cac"}
 
 
 def kind(name):
-    if name.startswith("sennit"):
+    if candidates.named(name).program == "sennit_echo":
         return "sennit"
     return "raw" if name in ("uring", "uring-plain", "epoll") else "other"
 

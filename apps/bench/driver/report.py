@@ -1,7 +1,9 @@
 """The result as text: Markdown tables that also read well on a terminal."""
 
 import candidates
-from summary import Value, changes, measured_workloads, rows
+from summary import LEAST_PAIRS, Value, changes, measured_workloads, rows
+
+COMPILE_REMARK = "sennit is a library beside the program; Asio is all in its headers, hence in the object."
 
 
 def table(header, lines, left=1):
@@ -43,7 +45,8 @@ def ratio(value):
     """Two digits behind the point."""
     if value is None:
         return "-"
-    return f"{value.median:.2f}" + ("" if value.uncertainty is None else f" ±{value.uncertainty:.2f}")
+    noise = "" if value.uncertainty is None else f" ±{value.uncertainty:.2f}"
+    return f"{value.median:.2f}{noise}{'' if value.decided else ' ?'}"
 
 
 def percent(share):
@@ -81,15 +84,17 @@ def remarks(result, workload):
             for reason in sample["contaminated"]:
                 reasons.setdefault(reason, set()).add(candidates.named(sample["candidate"]).title)
     for reason, titles in reasons.items():
-        who = "all" if len(titles) == len(measured) else ", ".join(sorted(titles))
+        who = "all" if len(titles) == len(measured) else "; ".join(sorted(titles))
         found.append(f"\\* contaminated, in all attempts at a sample: {reason} ({who})")
+    if any(value and not value.decided for row in measured for value in (row.to_limit, row.to_raw)):
+        found.append(f"? undecided: fewer than {LEAST_PAIRS} rounds in which both samples were clean")
     limited = [
         candidates.named(row.candidate).title
         for row in measured
         if row.others.get("load_busy", 0) > 0.95 and row.others.get("server_busy", 1) < 0.9
     ]
     if limited:
-        found.append(f"the load generator was the limit of the rate (not of the CPU time): {', '.join(limited)}")
+        found.append(f"the load generator was the limit of the rate (not of the CPU time): {'; '.join(limited)}")
     for row in measured:
         if row.others.get("lost"):
             title = candidates.named(row.candidate).title
@@ -100,19 +105,36 @@ def remarks(result, workload):
 def conditions(result):
     settings = result["settings"]
     lines = [
-        f"- {result['date']}, sennit {result['commit']}, {result['compiler']}",
-        f"- Linux {result['kernel']}, {result['processor']}, {result['cores']} cores; "
-        f"server on core {settings['server_core']}, load on {', '.join(map(str, settings['load_cores']))}",
+        f"- {result['date']}, sennit {result['commit']}",
+        machine(result),
         f"- medians of {settings['rounds']} interleaved rounds of {settings['seconds']} s after {settings['warmup']} s "
-        "of warm-up; ± is the notch of a box plot, about 95 % confidence; ratios are medians of ratios within a round",
+        f"of warm-up, and of more while a pair of samples was clean in fewer than {LEAST_PAIRS}; ± is the notch of a box "
+        "plot, about 95 % confidence; ratios are medians of ratios within a round",
         f"- load generator: {engines(result)}, {'sleeps when idle' if settings['sleep'] else 'never sleeps'}; "
         "how much of its time it had to do something is in the tables; latencies include its own queue",
     ]
-    for name, backend in result["backends"].items():
-        if name.startswith("sennit"):
-            lines.append(f"- {candidates.named(name).title}: {backend}")
+    lines += backends(result)
+    if "interrupted" in result:
+        lines.append(f"- interrupted ({result['interrupted']}): what had been measured by then")
     lines += [f"- skipped: {what}: {reason}" for what, reason in result["skipped"].items()]
     return "\n".join(lines)
+
+
+def machine(result):
+    settings = result["settings"]
+    return (
+        f"- Linux {result['kernel']}, {result['processor']}, {result['cores']} cores, {result['compiler']}; "
+        f"server on core {settings['server_core']}, load on {', '.join(map(str, settings['load_cores']))}"
+    )
+
+
+def backends(result):
+    """What sennit says of those that it ran on."""
+    return [
+        f"- {candidates.named(name).title}: {said}"
+        for name, said in result["backends"].items()
+        if candidates.named(name).program == "sennit_echo"
+    ]
 
 
 def engines(result):
@@ -150,8 +172,7 @@ def whole(result):
     if result.get("micro"):
         parts += ["## Microbenchmarks of sennit", micro_table(result)]
     if result.get("compile"):
-        parts += ["## Compile time and object size", compile_table(result)]
-        parts.append("sennit is a library beside the program; Asio is all in its headers, hence in the object.")
+        parts += ["## Compile time and object size", compile_table(result), COMPILE_REMARK]
     return "\n\n".join(parts) + "\n"
 
 

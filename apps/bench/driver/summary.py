@@ -6,18 +6,22 @@ import candidates
 import workloads
 from noise import combine, median, uncertainty
 
+LEAST_PAIRS = 4  # clean ones, that a ratio needs
+
 
 @dataclass(frozen=True)
 class Value:
     median: float
     uncertainty: float | None  # None: too few samples to tell
+    decided: bool = True  # a ratio of too few clean pairs is not
 
     @staticmethod
-    def of(values):
-        return Value(median(values), uncertainty(values)) if values else None
+    def of(values, decided=True):
+        return Value(median(values), uncertainty(values), decided) if values else None
 
     def relative(self):
-        return None if self.uncertainty is None or self.median == 0 else self.uncertainty / abs(self.median)
+        known = self.decided and self.uncertainty is not None and self.median != 0
+        return self.uncertainty / abs(self.median) if known else None
 
 
 @dataclass(frozen=True)
@@ -33,20 +37,16 @@ class Row:
 
 def rows(result, workload):
     """The rows of a workload's table, in the order of the candidates."""
-    all_of = {}
-    for sample in result["samples"]:
-        if sample["workload"] == workload.name:
-            all_of.setdefault(sample["candidate"], {})[sample["round"]] = sample
-    by_candidate = {name: trustworthy(rounds) for name, rounds in all_of.items()}
-    limit = by_candidate.get(candidates.LIMIT, {})
+    all_of = samples_of(result, workload)
+    limit = all_of.get(candidates.LIMIT, {})
     found = []
     for candidate in candidates.CANDIDATES:
-        rounds = by_candidate.get(candidate.name)
+        rounds = all_of.get(candidate.name)
         if not rounds:
             continue
-        samples = list(rounds.values())
+        samples = list(trustworthy(rounds).values())
         key, scale = workload.figure.key, workload.figure.scale
-        raw = best_raw(by_candidate, candidate.backend, key)
+        raw = best_raw(all_of, candidate.backend, key)
         found.append(
             Row(
                 candidate=candidate.name,
@@ -54,32 +54,68 @@ def rows(result, workload):
                 to_limit=paired_ratio(rounds, limit, key),
                 to_raw=paired_ratio(rounds, raw, key),
                 others=medians([sample["values"] for sample in samples]),
-                samples=len(all_of[candidate.name]),
-                contaminated=sum(bool(sample["contaminated"]) for sample in all_of[candidate.name].values()),
+                samples=len(rounds),
+                contaminated=sum(bool(sample["contaminated"]) for sample in rounds.values()),
             )
         )
     return found
 
 
+def samples_of(result, workload):
+    """By candidate and round."""
+    found = {}
+    for sample in result["samples"]:
+        if sample["workload"] == workload.name:
+            found.setdefault(sample["candidate"], {})[sample["round"]] = sample
+    return found
+
+
 def trustworthy(rounds):
     """Those that are not contaminated, where they are the majority; otherwise all, with a mark in the table."""
-    clean = {number: sample for number, sample in rounds.items() if not sample["contaminated"]}
+    clean = clean_of(rounds)
     return clean if 2 * len(clean) > len(rounds) else rounds
 
 
-def best_raw(by_candidate, backend, key):
-    measured = [by_candidate[name] for name in candidates.RAW[backend] if name in by_candidate]
-    return min(measured, default={}, key=lambda rounds: median([each["values"][key] for each in rounds.values()]))
+def clean_of(rounds):
+    return {number: sample for number, sample in rounds.items() if not sample["contaminated"]}
+
+
+def best_raw(all_of, backend, key):
+    measured = [all_of[name] for name in candidates.RAW[backend] if name in all_of]
+    return min(measured, default={}, key=lambda rounds: typical(rounds, key))
+
+
+def typical(rounds, key):
+    return median([sample["values"][key] for sample in trustworthy(rounds).values()])
 
 
 def paired_ratio(rounds, others, key):
-    """Samples of one round were taken within moments, so what slows the whole machine cancels out."""
-    ratios = [
+    """Samples of one round were taken within moments, so what slows the whole machine cancels out. Of pairs of clean
+    samples where there are enough; otherwise of all, and undecided."""
+    if rounds is others:
+        return Value(1.0, None)
+    clean = ratios_of(clean_of(rounds), clean_of(others), key)
+    decided = len(clean) >= LEAST_PAIRS
+    return Value.of(clean if decided else ratios_of(rounds, others, key), decided)
+
+
+def ratios_of(rounds, others, key):
+    return [
         rounds[number]["values"][key] / others[number]["values"][key]
         for number in sorted(rounds.keys() & others.keys())
         if others[number]["values"][key] > 0
     ]
-    return Value.of(ratios)
+
+
+def fewest_clean_pairs(result, workload):
+    """Of a candidate with a raw program that it is compared with; None where there is nothing to compare."""
+    all_of = samples_of(result, workload)
+    key = workload.figure.key
+    counts = []
+    for name, rounds in all_of.items():
+        others = [best_raw(all_of, candidates.named(name).backend, key), all_of.get(candidates.LIMIT, {})]
+        counts += [len(ratios_of(clean_of(rounds), clean_of(other), key)) for other in others if other]
+    return min(counts, default=None)
 
 
 def medians(values):
