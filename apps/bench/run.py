@@ -71,7 +71,9 @@ def read_arguments():
         help="for result.json, report.md and plot.svg (build/bench-results)",
     )
     parser.add_argument("--compare", type=stored_result, metavar="OLD.json", help="show what changed since that result")
-    parser.add_argument("--from", type=stored_result, dest="stored", metavar="RESULT.json", help="measure nothing, show this")
+    parser.add_argument(
+        "--from", type=stored_result, dest="stored", metavar="RESULT.json", help="measure nothing, show this"
+    )
     parser.add_argument(
         "--document",
         type=stored_result,

@@ -13,25 +13,24 @@ from summary import Value, measured_workloads, rows
 
 BEGIN, END = "<!-- performance: begin -->", "<!-- performance: end -->"
 HEAD = """\
-<!-- Written by `apps/run bench --document RESULT.json...`. What is to be said by hand belongs to performance-notes.md. -->
+<!-- Written by `apps/run bench --document RESULT.json...`; what is to be said by hand is in performance-notes.md. -->
 
 # Performance
 
-[performance-notes.md](performance-notes.md) tells what is not reached and why, and what was tried and did not pay.
+What is not reached, and why, stands in [performance-notes.md](performance-notes.md).
 """
 SUMMARY = ("echo-64", "echo-1000", "echo-16k", "echo-deep", "churn", "udp", "echo-1", "idle")
 COMPARED = {"io_uring": ("sennit-uring", "asio-uring"), "epoll": ("sennit-epoll", "asio-epoll")}
 METHOD = """\
-The figure is the CPU time that the scheduler counts for the server, for each message: rates depend on who waits for whom,
-what a server costs does so much less. Each sample has a fresh server on a core of its own and the load generator on
-another. Candidates take turns in rounds, and a ratio is the median of the ratios between samples of the same round, since a
-machine that is slow for a minute is slow for all. The raw programs are hand-written C, and a ratio is to the better one
-on the same backend. Samples during which something else used the cores, or the cores were slow, are repeated; a ratio of
-fewer clean pairs than it needs is marked with ? and decides nothing. [The benchmark suite](../apps/bench/README.md) tells more, and
-`apps/run bench` measures it all again."""
-SUMMARY_REMARK = (
-    "Server CPU time in us for a message (lower is better), and in brackets the ratio to raw C on the same backend."
-)
+The figure is the CPU time that the scheduler counts for the server, for each message: rates depend on who waits for
+whom, what a server costs does so much less. Each sample has a fresh server on a core of its own and the load generator
+on another. Candidates take turns in rounds, and a ratio is the median of the ratios between samples of the same round,
+since a machine that is slow for a minute is slow for all. The raw programs are hand-written C, and a ratio is to the
+better one on the same backend. Samples during which something else used the cores, or the cores were slow, are
+repeated; a ratio of fewer clean pairs than it needs is marked with ? and decides nothing. [The benchmark
+suite](../apps/bench/README.md) tells more, and `apps/run bench` measures it all again."""
+SUMMARY_REMARK = """Server CPU time in us for a message or connection (lower is better), and in brackets the ratio to raw C on the same
+backend; with ? where too few samples were clean to decide it."""
 
 
 class Incomplete(Exception):
@@ -40,7 +39,7 @@ class Incomplete(Exception):
 
 @dataclass(frozen=True)
 class Results:
-    """Several, measured one after the other. Samples of one workload are pooled; of the other tables the last is shown."""
+    """Several, measured one after the other. Samples of a workload are pooled; of the other tables the last is shown."""
 
     all: list
 
@@ -163,9 +162,8 @@ def targets(results):
 def verdict(value, most):
     if value is None or not value.decided:
         return "undecided"
-    if value.median <= most:
-        return "yes"
-    return "no, by less than the noise" if value.median - (value.uncertainty or 0) <= most else "no"
+    close = abs(value.median - most) < (value.uncertainty or 0)
+    return f"{'yes' if value.median <= most else 'no'}{', by less than the noise' if close else ''}"
 
 
 def conditions(results):
