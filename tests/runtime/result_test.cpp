@@ -127,7 +127,7 @@ TEST_P(AsResult, LeavesOtherExceptionsAndCancelsAlone) {
 TEST_F(AsResultOfOperation, IsTheSameOperationWithoutAnException) {
     run([this]() -> task<> {
         co_await with_task_group([&](task_group& group) -> task<> {
-            group.spawn([this]() -> task<> {
+            group.spawn([]() -> task<> {
                 const auto events = co_await as_result(wait_readable(3));
                 EXPECT_EQ(*events, 1u);
                 const auto failed = co_await as_result(wait_readable(3));

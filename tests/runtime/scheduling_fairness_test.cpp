@@ -182,7 +182,10 @@ TEST_F(FairnessInTurns, TheBackendIsAskedBetweenALimitedNumberOfResumptions) {
             });
             co_await yield();
             world().make_ready(3, 1);
-            for (; !done; ++turns) co_await yield();
+            while (!done) {
+                ++turns;
+                co_await yield();
+            }
         });
     });
     EXPECT_LE(turns, 300);

@@ -121,6 +121,7 @@ task<> nested_scopes(int depth, event& bottom) {
     if (depth == 0) {
         bottom.set();
         co_await sleep_for(1h);
+        co_return;
     }
     co_await with_timeout(1h, nested_scopes(depth - 1, bottom));
 }

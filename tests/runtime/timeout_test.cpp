@@ -136,7 +136,7 @@ TEST_F(Timeout, TheOuterOneOfTwoIsEarlierAndTheInnerOneSeesACancel) {
 }
 
 TEST_F(Timeout, TwoAtTheSameMomentCountAsTheOuterOne) {
-    run([this]() -> task<> {
+    run([]() -> task<> {
         const auto both = [](std::string& inner_end) -> task<> {
             inner_end = co_await end_of(with_timeout(2s, sleep_for(1h)));
             co_await yield();
