@@ -118,14 +118,25 @@ class tcp_socket::reset_packet final : public event {
     const kernel* from_;
 };
 
-/// The time at which what was lost is sent again.
+/// The time at which what was lost is sent again. Where something is lost there is one of these in the queue.
 class tcp_socket::retransmission final : public event {
   public:
     explicit retransmission(std::shared_ptr<tcp_socket> from) : from_(std::move(from)) {}
-    void happen(std::unique_ptr<event>) override { from_->try_lost_again(); }
+    retransmission(const retransmission&) = delete;
+    retransmission& operator=(const retransmission&) = delete;
+    ~retransmission() override {
+        // The world has ended before. What was lost keeps the socket alive that keeps it.
+        if (!happened_) from_->lost_.clear();
+    }
+
+    void happen(std::unique_ptr<event>) override {
+        happened_ = true;
+        from_->try_lost_again();
+    }
 
   private:
     std::shared_ptr<tcp_socket> from_;
+    bool happened_ = false;
 };
 
 tcp_socket::tcp_socket(kernel& host, int domain) : stream_socket(host, domain, SOCK_STREAM) {
