@@ -1,8 +1,10 @@
 """Signals that end the program early, yet not before it has kept and shown what it has measured."""
 
 import signal
+import time
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SAME_REQUEST = 0.5  # seconds
 
 
 class Interrupted(BaseException):
@@ -22,7 +24,15 @@ def catch():
 
 
 def interrupt(number, _):
-    """Once; a second signal ends the program as if there were no handler."""
+    """Once. A later signal ends the program as if there were no handler; not one that belongs to the same request, since
+    timeout(1) sends two at once, to the program and to its process group."""
+    first = time.monotonic()
+
+    def again(number, _):
+        if time.monotonic() - first > SAME_REQUEST:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
     for other in SIGNALS:
-        signal.signal(other, signal.SIG_DFL)
+        signal.signal(other, again)
     raise Interrupted(number)
