@@ -14,6 +14,8 @@ struct name_visitor {
     const char* operator()(const send_request&) const noexcept { return "send"; }
     const char* operator()(const recvmsg_request&) const noexcept { return "recvmsg"; }
     const char* operator()(const sendmsg_request&) const noexcept { return "sendmsg"; }
+    const char* operator()(const recvmmsg_request&) const noexcept { return "recvmmsg"; }
+    const char* operator()(const sendmmsg_request&) const noexcept { return "sendmmsg"; }
     const char* operator()(const poll_request&) const noexcept { return "poll"; }
     const char* operator()(const shutdown_request&) const noexcept { return "shutdown"; }
 };

@@ -63,11 +63,10 @@ task<> serve_proxy(std::uint16_t port, std::uint16_t upstream) {
 task<> serve_udp(std::uint16_t port) {
     auto socket = co_await net::udp_socket::bind({"127.0.0.1", port});
     co_await announce_on(socket.local_endpoint().port());
-    const auto buffer = std::make_unique_for_overwrite<std::byte[]>(echo_buffer_size);
-    const mutable_bytes room(buffer.get(), echo_buffer_size);
+    net::datagram_batch batch;
     for (;;) {
-        const net::datagram received = co_await socket.recv_from(room);
-        co_await socket.send_to(room.first(received.size), received.sender);
+        co_await socket.recv_batch(batch);
+        co_await socket.send_batch(batch);
     }
 }
 

@@ -11,6 +11,7 @@
 #include <sennit/mutex.hpp>
 #include <sennit/net/byte_stream.hpp>
 #include <sennit/net/connect.hpp>
+#include <sennit/net/datagram_batch.hpp>
 #include <sennit/net/endpoint.hpp>
 #include <sennit/net/ip_address.hpp>
 #include <sennit/net/line_reader.hpp>

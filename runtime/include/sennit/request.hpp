@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <variant>
 
+struct mmsghdr;
 struct msghdr;
 struct sockaddr;
 
@@ -66,6 +67,22 @@ struct sendmsg_request {
     int flags;
 };
 
+/// recvmmsg(2). The result is how many messages were received, at least one and `count` at the most; only for the first
+/// it waits.
+struct recvmmsg_request {
+    int fd;
+    mmsghdr* messages;
+    unsigned count;
+};
+
+/// sendmmsg(2); backends add MSG_NOSIGNAL. The result is how many of the first messages were sent; an error is that of
+/// the first one.
+struct sendmmsg_request {
+    int fd;
+    mmsghdr* messages;
+    unsigned count;
+};
+
 /// poll(2) on one descriptor of any kind. The result is the mask of events that occurred.
 struct poll_request {
     int fd;
@@ -79,7 +96,8 @@ struct shutdown_request {
 };
 
 using request = std::variant<accept_request, connect_request, recv_request, recv_lease_request, send_request,
-                             recvmsg_request, sendmsg_request, poll_request, shutdown_request>;
+                             recvmsg_request, sendmsg_request, recvmmsg_request, sendmmsg_request, poll_request,
+                             shutdown_request>;
 
 /// The descriptor a request is about; every request has exactly one.
 int descriptor_of(const request& what) noexcept;

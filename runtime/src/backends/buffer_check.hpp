@@ -51,6 +51,12 @@ class buffer_check {
     void operator()(const sendmsg_request& what) const noexcept {
         require_message(what.message, "buffer passed to sendmsg is not addressable");
     }
+    void operator()(const recvmmsg_request& what) const noexcept {
+        require_messages(what.messages, what.count, "buffer passed to recvmmsg is not addressable");
+    }
+    void operator()(const sendmmsg_request& what) const noexcept {
+        require_messages(what.messages, what.count, "buffer passed to sendmmsg is not addressable");
+    }
 
   private:
     static void require(const void* data, std::size_t size, const char* message) noexcept {
@@ -66,6 +72,11 @@ class buffer_check {
         for (std::size_t i = 0; i < message->msg_iovlen; ++i) {
             require(message->msg_iov[i].iov_base, message->msg_iov[i].iov_len, text);
         }
+    }
+
+    static void require_messages(const mmsghdr* messages, unsigned count, const char* text) noexcept {
+        require(messages, count * sizeof *messages, text);
+        for (unsigned i = 0; i < count; ++i) require_message(&messages[i].msg_hdr, text);
     }
 };
 

@@ -32,38 +32,23 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
-#include <chrono>
 #include <system_error>
 #include <utility>
 #include <variant>
 
 #include "buffer_check.hpp"
-#include "epoll_set.hpp"
-#include "kernel_backend.hpp"
+#include "epoll_operations.hpp"
 #include "system_calls.hpp"
-#include "try_first.hpp"
-
-#include <sennit/detail/buffer_pool.hpp>
 
 namespace sennit {
 
 namespace {
 
-constexpr std::uint32_t reading = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
-constexpr std::uint32_t writing = EPOLLOUT | EPOLLET;
-constexpr std::uint32_t failing = EPOLLERR | EPOLLHUP;
-
 // What a file that cannot be waited for is to poll(2).
 constexpr std::uint32_t always_ready = EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM;
 
 constexpr int events_at_once = 256;
-constexpr int accepts_at_once = 16;
 constexpr unsigned waits_without_events = 16;
-
-constexpr std::chrono::milliseconds shortest_retry{1};
-constexpr std::chrono::milliseconds longest_retry{50};
-
-using detail::uninterrupted;
 
 /// The descriptor that a recv waits for; -1, which no descriptor is, for everything else.
 int waits_for_bytes_of(const request& what) noexcept {
@@ -73,48 +58,7 @@ int waits_for_bytes_of(const request& what) noexcept {
     return lease != nullptr && (lease->flags & MSG_DONTWAIT) == 0 ? lease->fd : -1;
 }
 
-class epoll_backend final : public kernel_backend {
-  public:
-    explicit epoll_backend(const event_loop_options& options);
-    ~epoll_backend() override;
-
-    std::string_view name() const noexcept override { return "epoll"; }
-    void submit(operation& what) noexcept override;
-    void cancel(operation& what) noexcept override;
-    void wait(time_point deadline) override;
-    std::size_t in_flight() const noexcept override { return in_flight_; }
-    int poll_descriptor() const noexcept override { return pollable_ ? set_.poll_descriptor() : -ENOTSUP; }
-
-    int open_socket(int domain, int type, int protocol) noexcept override;
-    int open_socket_pair(int domain, int type, int protocol, int (&pair)[2]) noexcept override;
-    void close(int fd) noexcept override;
-
-  private:
-    struct attempt;
-
-    void try_once(operation& what, std::uint32_t reported) noexcept;
-    void run(operation_list& batch, std::uint32_t reported) noexcept;
-    void on_event(const epoll_event& event) noexcept;
-    void deliver(operation& what, std::int32_t result, detail::pooled_buffer* buffer = nullptr) noexcept;
-    void park(operation& what, int fd, std::uint32_t events) noexcept;
-    void park_until_retry(operation& what) noexcept;
-
-    bool pollable_;
-    int retry_timer_ = -1;
-    unsigned waits_since_events_ = 0;
-    std::size_t in_flight_ = 0;
-    std::size_t delivered_ = 0;
-    duration retry_delay_ = shortest_retry;
-    epoll_set set_;
-    try_first try_first_[2];  // for descriptors that were never read empty, and that were
-    // Two lists in turn: what is submitted while one is worked off goes to the other, which bounds the work.
-    operation_list attempt_lists_[2];
-    operation_list* attempts_ = &attempt_lists_[0];
-    operation_list retries_;
-    operation_list cancelled_;
-    operation_list unlent_;  // receives that wait for a buffer, in order
-    detail::buffer_pool::owner pool_;
-};
+}  // namespace
 
 epoll_backend::epoll_backend(const event_loop_options& options)
     : kernel_backend(socket_mode::non_blocking),
@@ -179,156 +123,8 @@ void epoll_backend::wait(time_point deadline) {
     if (delivered_ == 0 && !attempts_->empty()) wake();
 }
 
-/// Tries an operation once. `reported` holds the events that led to the try; 0 when nothing is known.
-struct epoll_backend::attempt {
-    epoll_backend& io;
-    operation& what;
-    std::uint32_t reported;
-
-    void operator()(const recv_request& request) const noexcept {
-        receive(request.fd, request.flags, request.data, request.size, nullptr);
-    }
-
-    void operator()(const recv_lease_request& request) const noexcept {
-        detail::pooled_buffer* const buffer = io.pool_->take();
-        if (buffer == nullptr) return io.unlent_.push_back(what);
-        io.pool_->unseal(*buffer);
-        receive(request.fd, request.flags, buffer->data, io.pool_->buffer_size(), buffer);
-    }
-
-    /// `buffer` is the pool's, where `data` is in it: without bytes in it, it goes back.
-    void receive(int fd, int flags, void* data, std::size_t size, detail::pooled_buffer* buffer) const noexcept {
-        epoll_descriptor* const descriptor = io.set_.find(fd);
-        const bool waits = (flags & MSG_DONTWAIT) == 0;
-        const bool unwatched = waits && descriptor != nullptr && descriptor->interest == 0;
-        std::int32_t result = -EAGAIN;
-        if (waits && descriptor != nullptr && !descriptor->readable) {
-            if (buffer != nullptr) io.pool_->give_back(*buffer);
-            return descriptor->readers.push_back(what);
-        }
-        if (!unwatched || io.try_first_[descriptor->drained].pays()) {
-            result = uninterrupted([&] { return ::recv(fd, data, size, flags | MSG_DONTWAIT); });
-            if (unwatched) io.try_first_[descriptor->drained].learn(result != -EAGAIN);
-        }
-        if (buffer != nullptr && result <= 0) io.pool_->give_back(*std::exchange(buffer, nullptr));
-        if (waits && result == -EAGAIN) return io.park(what, fd, reading);
-        // 0 is the end of the stream, which stays readable. Flags like MSG_PEEK leave data behind.
-        if (descriptor != nullptr && descriptor->tcp && !descriptor->always_try && flags == 0 && result > 0 &&
-            static_cast<std::size_t>(result) < size) {
-            descriptor->drained = true;
-            descriptor->readable = (descriptor->interest & EPOLLIN) == 0;
-        }
-        io.deliver(what, result, buffer);
-    }
-
-    void operator()(const recvmsg_request& request) const noexcept {
-        epoll_descriptor* const descriptor = io.set_.find(request.fd);
-        const bool waits = (request.flags & MSG_DONTWAIT) == 0;
-        if (waits && descriptor != nullptr && !descriptor->readable) return descriptor->readers.push_back(what);
-        const std::int32_t result =
-            uninterrupted([&] { return ::recvmsg(request.fd, request.message, request.flags | MSG_DONTWAIT); });
-        if (waits && result == -EAGAIN) return io.park(what, request.fd, reading);
-        io.deliver(what, result);
-    }
-
-    void operator()(const send_request& request) const noexcept {
-        epoll_descriptor* const descriptor = io.set_.find(request.fd);
-        if (descriptor != nullptr && !descriptor->writable) return descriptor->writers.push_back(what);
-        const int flags = request.flags | MSG_DONTWAIT | MSG_NOSIGNAL;
-        const std::int32_t result =
-            uninterrupted([&] { return ::send(request.fd, request.data, request.size, flags); });
-        if (result == -EAGAIN) return io.park(what, request.fd, writing);
-        if (descriptor != nullptr && descriptor->tcp && (descriptor->interest & EPOLLOUT) != 0 &&
-            !descriptor->always_try && result > 0 && static_cast<std::size_t>(result) < request.size) {
-            descriptor->writable = false;
-        }
-        io.deliver(what, result);
-    }
-
-    void operator()(const sendmsg_request& request) const noexcept {
-        epoll_descriptor* const descriptor = io.set_.find(request.fd);
-        if (descriptor != nullptr && !descriptor->writable) return descriptor->writers.push_back(what);
-        const int flags = request.flags | MSG_DONTWAIT | MSG_NOSIGNAL;
-        const std::int32_t result = uninterrupted([&] { return ::sendmsg(request.fd, request.message, flags); });
-        if (result == -EAGAIN) return io.park(what, request.fd, writing);
-        io.deliver(what, result);
-    }
-
-    void operator()(const accept_request& request) const noexcept {
-        const epoll_descriptor* const descriptor = io.set_.find(request.fd);
-        if (descriptor != nullptr && !descriptor->readable) return io.park(what, request.fd, reading);
-        const bool own = descriptor != nullptr && descriptor->own;
-        if (!own) {
-            if (const int error = detail::make_non_blocking(request.fd); error < 0) return io.deliver(what, error);
-        }
-        const bool tcp = own ? descriptor->tcp : detail::speaks_tcp(request.fd);
-        // What arrives after the count makes an edge. Zero does not count: not every kernel knows the number.
-        const int counted = tcp ? detail::accept_queue_length(request.fd) : 0;
-        for (int i = 0; i < accepts_at_once; ++i) {
-            const bool known_ready = i < counted || (i == 0 && reported != 0);
-            const bool ready = known_ready || (counted == 0 && detail::poll_now(request.fd, EPOLLIN) != 0);
-            if (!ready) return io.park(what, request.fd, reading);
-            const std::int32_t result =
-                uninterrupted([&] { return ::accept4(request.fd, nullptr, nullptr, io.socket_flags()); });
-            if (result == -ECONNABORTED || result == -EPROTO) continue;
-            if (result == -EAGAIN) return io.park(what, request.fd, reading);
-            if (result >= 0) io.set_.add_own(result, tcp);
-            if (result < 0 || !request.multishot) return io.deliver(what, result);
-            // It is in a list while it completes, so that it can be cancelled meanwhile.
-            io.attempts_->push_back(what);
-            ++io.delivered_;
-            what.complete({result, true});
-            if (what.in_flight.result_known) return;
-            static_cast<detail::list_hook<detail::backend_tag>&>(what).unlink();
-        }
-        io.attempts_->push_back(what);
-    }
-
-    void operator()(const connect_request& request) const noexcept {
-        if (reported != 0) {
-            std::int32_t error = 0;
-            std::uint32_t size = sizeof error;
-            const int failure = io.get_option(request.fd, SOL_SOCKET, SO_ERROR, &error, size);
-            return io.deliver(what, failure < 0 ? failure : -error);
-        }
-        const epoll_descriptor* const descriptor = io.set_.find(request.fd);
-        if (descriptor == nullptr || !descriptor->own) {
-            if (const int error = detail::make_non_blocking(request.fd); error < 0) return io.deliver(what, error);
-        }
-        const std::int32_t result =
-            uninterrupted([&] { return ::connect(request.fd, request.address, request.address_length); });
-        // EALREADY: an attempt whose operation was cancelled is still under way.
-        if (result == -EINPROGRESS || result == -EALREADY) return io.park(what, request.fd, writing | reading);
-        if (request.address_length >= sizeof(sa_family_t) && request.address->sa_family == AF_UNIX) {
-            if (result == -EAGAIN) return io.park_until_retry(what);
-            io.retry_delay_ = shortest_retry;
-        }
-        io.deliver(what, result);
-    }
-
-    void operator()(const poll_request& request) const noexcept {
-        const std::uint32_t wanted = request.events & 0xffff;
-        if (const std::uint32_t there = reported & (wanted | failing); there != 0) {
-            return io.deliver(what, static_cast<std::int32_t>(there));
-        }
-        if (reported == 0) {
-            const std::int32_t there = detail::poll_now(request.fd, wanted);
-            if (there != 0) return io.deliver(what, there);
-        }
-        io.park(what, request.fd, wanted | EPOLLET);
-    }
-
-    void operator()(const shutdown_request& request) const noexcept {
-        io.deliver(what, io.shutdown(request.fd, request.how));
-    }
-};
-
 void epoll_backend::run(operation_list& batch, std::uint32_t reported) noexcept {
     while (!batch.empty()) try_once(batch.pop_front(), reported);
-}
-
-void epoll_backend::try_once(operation& what, std::uint32_t reported) noexcept {
-    std::visit(attempt{*this, what, reported}, what.what());
 }
 
 void epoll_backend::on_event(const epoll_event& event) noexcept {
@@ -432,8 +228,6 @@ void epoll_backend::close(int fd) noexcept {
     }
     kernel_backend::close(fd);
 }
-
-}  // namespace
 
 std::unique_ptr<backend> make_epoll_backend(const event_loop_options& options) {
     return std::make_unique<epoll_backend>(options);

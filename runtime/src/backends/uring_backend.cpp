@@ -27,6 +27,8 @@
 //   ENOBUFS at once when there is none, whether there is data or not. Asking again before there is one would spin: it
 //   waits in `unlent_` until one comes back. Who is asked again may find nothing to receive, so that the buffer is
 //   still there for the next one in the queue.
+// - There is no operation for several datagrams. So recvmmsg(2) and sendmmsg(2) are called here, at once where that has
+//   paid, otherwise when a poll says so.
 // - Where the kernel knows no groups (before Linux 5.19), such a receive is a poll and then recv(2) here.
 // - The poll on the eventfd completes at every write, whether it is read or not: nobody needs to read it.
 
@@ -37,28 +39,18 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
-#include <limits>
 #include <utility>
 #include <variant>
 
 #include "buffer_check.hpp"
-#include "kernel_backend.hpp"
+#include "message_batch.hpp"
 #include "system_calls.hpp"
-#include "uring_buffers.hpp"
-#include "uring_ring.hpp"
+#include "uring_operations.hpp"
 #include "uring_tag.hpp"
 
 namespace sennit {
 
 namespace {
-
-using operation_list = detail::intrusive_list<operation, detail::backend_tag>;
-
-/// The kernel takes 32 bits and transfers less than 2 GiB at once anyway.
-unsigned transfer_size(std::size_t size) noexcept {
-    constexpr std::size_t most = std::numeric_limits<std::int32_t>::max();
-    return static_cast<unsigned>(std::min(size, most));
-}
 
 bool is_linked(const operation& what) noexcept {
     return static_cast<const detail::list_hook<detail::backend_tag>&>(what).linked();
@@ -68,138 +60,7 @@ void unlink(operation& what) noexcept {
     static_cast<detail::list_hook<detail::backend_tag>&>(what).unlink();
 }
 
-class uring_backend final : public kernel_backend {
-  public:
-    uring_backend(const uring_options& options, const receive_buffer_options& buffers)
-        : kernel_backend(socket_mode::blocking),
-          pool_(detail::buffer_pool::make(buffers)),
-          group_(*pool_),
-          ring_(options, wake_descriptor()) {}
-    ~uring_backend() override;
-
-    std::string describe() const { return ring_.describe(); }
-
-    std::string_view name() const noexcept override { return "io_uring"; }
-    void submit(operation& what) noexcept override;
-    void cancel(operation& what) noexcept override;
-    void wait(time_point deadline) override;
-    std::size_t in_flight() const noexcept override { return in_flight_; }
-    int poll_descriptor() const noexcept override { return ring_.poll_descriptor(); }
-    void close(int fd) noexcept override;
-
-  private:
-    /// Whether those that wait in `parked_` go first.
-    enum class turn { behind_parked, now };
-    class submission;
-
-    io_uring_sqe* entry_for(operation& what, turn when) noexcept;
-    void submit_cancel(operation& what, turn when) noexcept;
-    void deliver_unsent() noexcept;
-    void submit_parked();
-    void poll_for_wakes() noexcept;
-    void enter(time_point deadline);
-    void reap() noexcept;
-    void run_shutdowns() noexcept;
-    bool lend_buffers() noexcept;
-    void receive_now(operation& what) noexcept;
-    void on_lease(operation& what, std::int32_t result, std::uint32_t flags) noexcept;
-    void on_single(operation& what, std::int32_t result, detail::pooled_buffer* buffer = nullptr) noexcept;
-    void on_accept(operation& what, std::int32_t result, bool more) noexcept;
-    void on_cancel(operation& what, std::int32_t result) noexcept;
-    void finish(operation& what, std::int32_t result, detail::pooled_buffer* buffer = nullptr) noexcept;
-
-    std::size_t in_flight_ = 0;
-    bool polls_for_wakes_ = true;
-    /// What found the submission queue full, in order: new operations, and others that are to be cancelled.
-    operation_list parked_;
-    operation_list unsent_;  ///< cancelled before the kernel knew of them
-    operation_list shutdowns_;
-    operation_list due_shutdowns_;  ///< the kernel has all that was submitted before them
-    operation_list unlent_;         ///< receives that wait for a buffer, in order
-    detail::buffer_pool::owner pool_;
-    uring_buffers group_;
-    uring_ring ring_;
-};
-
-/// Fills in a submission queue entry from a request, or parks its operation.
-class uring_backend::submission {
-  public:
-    submission(uring_backend& io, operation& what, turn when) noexcept : io_(io), what_(what), when_(when) {}
-
-    void operator()(const accept_request& request) const noexcept {
-        prepare(uring_tag::accept, [&](io_uring_sqe* entry) {
-            if (request.multishot && io_.ring_.has_multishot_accept()) {
-                io_uring_prep_multishot_accept(entry, request.fd, nullptr, nullptr, io_.socket_flags());
-            } else {
-                io_uring_prep_accept(entry, request.fd, nullptr, nullptr, io_.socket_flags());
-            }
-        });
-    }
-    void operator()(const connect_request& request) const noexcept {
-        prepare(uring_tag::single, [&](io_uring_sqe* entry) {
-            io_uring_prep_connect(entry, request.fd, request.address, request.address_length);
-        });
-    }
-    void operator()(const recv_request& request) const noexcept {
-        prepare(uring_tag::single, [&](io_uring_sqe* entry) {
-            io_uring_prep_recv(entry, request.fd, request.data, transfer_size(request.size), request.flags);
-        });
-    }
-    void operator()(const recv_lease_request& request) const noexcept {
-        if (io_.group_.open(io_.ring_)) {
-            if (io_.group_.available() == 0) io_.group_.refill();
-            if (io_.unlent_.empty() && io_.group_.available() != 0) return receive_into_group(request);
-            io_.unlent_.push_back(what_);
-        } else if ((request.flags & MSG_DONTWAIT) != 0) {
-            io_.unlent_.push_back(what_);
-        } else {
-            prepare(uring_tag::lease, [&](io_uring_sqe* entry) { io_uring_prep_poll_add(entry, request.fd, POLLIN); });
-        }
-    }
-    /// Without looking who waits before it.
-    void receive_into_group(const recv_lease_request& request) const noexcept {
-        prepare(uring_tag::lease, [&](io_uring_sqe* entry) {
-            io_uring_prep_recv(entry, request.fd, nullptr, io_.pool_->buffer_size(), request.flags);
-            entry->flags |= IOSQE_BUFFER_SELECT;
-            entry->buf_group = uring_buffers::group;
-        });
-    }
-    void operator()(const send_request& request) const noexcept {
-        prepare(uring_tag::single, [&](io_uring_sqe* entry) {
-            io_uring_prep_send(entry, request.fd, request.data, transfer_size(request.size),
-                               request.flags | MSG_NOSIGNAL);
-        });
-    }
-    void operator()(const recvmsg_request& request) const noexcept {
-        prepare(uring_tag::single, [&](io_uring_sqe* entry) {
-            io_uring_prep_recvmsg(entry, request.fd, request.message, static_cast<unsigned>(request.flags));
-        });
-    }
-    void operator()(const sendmsg_request& request) const noexcept {
-        prepare(uring_tag::single, [&](io_uring_sqe* entry) {
-            io_uring_prep_sendmsg(entry, request.fd, request.message,
-                                  static_cast<unsigned>(request.flags | MSG_NOSIGNAL));
-        });
-    }
-    void operator()(const poll_request& request) const noexcept {
-        prepare(uring_tag::single,
-                [&](io_uring_sqe* entry) { io_uring_prep_poll_add(entry, request.fd, request.events); });
-    }
-    void operator()(const shutdown_request&) const noexcept { io_.shutdowns_.push_back(what_); }
-
-  private:
-    template <class Prepare>
-    void prepare(uring_tag tag, Prepare fill_in) const noexcept {
-        io_uring_sqe* const entry = io_.entry_for(what_, when_);
-        if (entry == nullptr) return;
-        fill_in(entry);
-        entry->user_data = tagged(what_, tag);
-    }
-
-    uring_backend& io_;
-    operation& what_;
-    turn when_;
-};
+}  // namespace
 
 uring_backend::~uring_backend() {
     assert(in_flight_ == 0);
@@ -213,24 +74,6 @@ uring_backend::~uring_backend() {
         if (!uring_ring::may_enter_again(ring_.submit_and_wait(no_deadline))) return;
         reap();
     } while (polls_for_wakes_ || ring_.unsubmitted() != 0);
-}
-
-void uring_backend::submit(operation& what) noexcept {
-    detail::check_buffers(what.what());
-    what.in_flight = {};
-    what.in_flight.outstanding = 1;
-    ++in_flight_;
-    std::visit(submission(*this, what, turn::behind_parked), what.what());
-}
-
-/// An entry to fill in. Null when there is none; then the operation is parked.
-io_uring_sqe* uring_backend::entry_for(operation& what, turn when) noexcept {
-    io_uring_sqe* entry = nullptr;
-    if (when == turn::now || parked_.empty()) [[likely]]
-        entry = ring_.next_entry();
-    if (entry == nullptr) [[unlikely]]
-        parked_.push_back(what);
-    return entry;
 }
 
 void uring_backend::cancel(operation& what) noexcept {
@@ -266,11 +109,12 @@ void uring_backend::wait(time_point deadline) {
     deliver_unsent();
     submit_parked();
     const bool lends = lend_buffers();
+    const bool called = run_calls();
     if (!polls_for_wakes_) [[unlikely]]
         poll_for_wakes();
 
     // What could not be handed over must not be slept on.
-    if (delivers || lends || !parked_.empty() || !polls_for_wakes_) deadline = time_point::min();
+    if (delivers || lends || called || !parked_.empty() || !polls_for_wakes_) deadline = time_point::min();
     enter(deadline);
     if (parked_.empty() && ring_.unsubmitted() == 0) due_shutdowns_.splice_back(shutdowns_);
     reap();
@@ -295,7 +139,7 @@ void uring_backend::submit_parked() {
             if (next.in_flight.cancel_requested) {
                 submit_cancel(next, turn::now);
             } else {
-                std::visit(submission(*this, next, turn::now), next.what());
+                fill_in(next, turn::now);
             }
         }
         if (parked_.empty()) return;
@@ -328,6 +172,7 @@ void uring_backend::reap() noexcept {
             case uring_tag::single: return on_single(named(user_data), result);
             case uring_tag::lease: return on_lease(named(user_data), result, flags);
             case uring_tag::accept: return on_accept(named(user_data), result, more);
+            case uring_tag::call: return on_call(named(user_data), result);
             case uring_tag::cancel: return on_cancel(named(user_data), result);
             case uring_tag::wake: polls_for_wakes_ = more; return;
             case uring_tag::nobody: return;
@@ -346,8 +191,7 @@ bool uring_backend::lend_buffers() noexcept {
         return tries;
     }
     for (unsigned count = group_.available(); count != 0 && !unlent_.empty(); --count) {
-        operation& next = unlent_.pop_front();
-        submission(*this, next, turn::behind_parked).receive_into_group(std::get<recv_lease_request>(next.what()));
+        receive_into_group(unlent_.pop_front());
     }
     return group_.available() != 0 && !unlent_.empty();
 }
@@ -363,7 +207,7 @@ void uring_backend::receive_now(operation& what) noexcept {
         detail::uninterrupted([&] { return ::recv(request.fd, buffer->data, size, request.flags | MSG_DONTWAIT); });
     if (result <= 0) pool_->give_back(*std::exchange(buffer, nullptr));
     const bool waits = (request.flags & MSG_DONTWAIT) == 0;
-    if (result == -EAGAIN && waits) return std::visit(submission(*this, what, turn::behind_parked), what.what());
+    if (result == -EAGAIN && waits) return fill_in(what, turn::behind_parked);
     on_single(what, result, buffer);
 }
 
@@ -409,7 +253,7 @@ void uring_backend::on_accept(operation& what, std::int32_t result, bool more) n
         if (what.in_flight.cancel_requested) return;
         unlink(what);
     }
-    std::visit(submission(*this, what, turn::behind_parked), what.what());
+    fill_in(what, turn::behind_parked);
 }
 
 void uring_backend::on_cancel(operation& what, std::int32_t result) noexcept {
@@ -427,6 +271,32 @@ void uring_backend::finish(operation& what, std::int32_t result, detail::pooled_
     what.complete({result, false, buffer});
 }
 
+/// Makes the calls that were submitted. Whether one has ended its operation, so that the next enter must not sleep.
+bool uring_backend::run_calls() noexcept {
+    const std::size_t before = in_flight_;
+    operation_list due;
+    due.splice_back(calls_);
+    while (!due.empty()) call(due.pop_front());
+    return in_flight_ < before || !calls_.empty();
+}
+
+void uring_backend::call(operation& what) noexcept {
+    std::int32_t result = 0;
+    if (const auto* const sends = std::get_if<sendmmsg_request>(&what.what())) {
+        result = detail::transfer_batch(*sends);
+    } else {
+        result = detail::transfer_batch(std::get<recvmmsg_request>(what.what()));
+        receives_first_.learn(result != -EAGAIN);
+    }
+    if (result == -EAGAIN) return poll_before_call(what);
+    on_single(what, result);
+}
+
+void uring_backend::on_call(operation& what, std::int32_t result) noexcept {
+    if (result < 0 || what.in_flight.cancel_requested) return on_single(what, result < 0 ? result : -ECANCELED);
+    call(what);
+}
+
 void uring_backend::run_shutdowns() noexcept {
     while (!due_shutdowns_.empty()) {
         operation& next = due_shutdowns_.pop_front();
@@ -434,8 +304,6 @@ void uring_backend::run_shutdowns() noexcept {
         finish(next, shutdown(request.fd, request.how));
     }
 }
-
-}  // namespace
 
 chosen_backend make_uring_backend(const uring_options& options, const receive_buffer_options& buffers) {
     auto implementation = std::make_unique<uring_backend>(options, buffers);

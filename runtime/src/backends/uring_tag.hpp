@@ -16,6 +16,7 @@ enum class uring_tag : std::uint64_t {
     wake = 3,    ///< the poll on the descriptor that `wake` writes to
     nobody = 4,  ///< what nobody waits for
     lease = 5,   ///< a receive into a buffer of the loop's
+    call = 6,    ///< the poll after which a system call is worth a try
 };
 inline constexpr std::uint64_t uring_tag_mask = 7;
 
@@ -34,7 +35,9 @@ inline operation& named(std::uint64_t user_data) noexcept {
 inline std::uint64_t name_in_kernel(const operation& what) noexcept {
     if (std::holds_alternative<accept_request>(what.what())) return tagged(what, uring_tag::accept);
     if (std::holds_alternative<recv_lease_request>(what.what())) return tagged(what, uring_tag::lease);
-    return tagged(what, uring_tag::single);
+    const bool called =
+        std::holds_alternative<recvmmsg_request>(what.what()) || std::holds_alternative<sendmmsg_request>(what.what());
+    return tagged(what, called ? uring_tag::call : uring_tag::single);
 }
 
 }  // namespace sennit

@@ -35,6 +35,8 @@ struct failure_of_kind {
     int operator()(const send_request&) const noexcept { return -ECONNRESET; }
     int operator()(const recvmsg_request&) const noexcept { return -ENOMEM; }
     int operator()(const sendmsg_request&) const noexcept { return -ENOBUFS; }
+    int operator()(const recvmmsg_request&) const noexcept { return -ENOMEM; }
+    int operator()(const sendmmsg_request&) const noexcept { return -ENOBUFS; }
     int operator()(const shutdown_request&) const noexcept { return -ENOTCONN; }
     int operator()(const auto&) const noexcept { return -ENOMEM; }
 };

@@ -118,6 +118,33 @@ struct sim_backend::attempt {
         socket.park(what, writes);
     }
 
+    static int receive(msghdr& message, int flags, sim_socket& socket) {
+        return socket.receive(parts_of(message), flags, &message);
+    }
+
+    static int send(const msghdr& message, int flags, sim_socket& socket) {
+        address to;
+        const bool named = message.msg_name != nullptr && message.msg_namelen != 0;
+        if (named) {
+            const int error = address::read(static_cast<const sockaddr*>(message.msg_name), message.msg_namelen, to);
+            if (error < 0) return error;
+        }
+        return socket.send(parts_of(message), flags, named ? &to : nullptr);
+    }
+
+    /// As recvmmsg(2) and sendmmsg(2) do it: up to the first that fails, whose error is the result when it is the first
+    /// of all.
+    static int each_message(const auto& request, auto transfer_one) {
+        unsigned done = 0;
+        for (; done < request.count; ++done) {
+            mmsghdr& next = request.messages[done];
+            const int result = transfer_one(next.msg_hdr);
+            if (result < 0) return done == 0 ? result : static_cast<int>(done);
+            next.msg_len = static_cast<unsigned>(result);
+        }
+        return static_cast<int>(done);
+    }
+
     void operator()(const recv_request& request, sim_socket& socket) const {
         const iovec whole{request.data, request.size};
         const bool waits = (request.flags & MSG_DONTWAIT) == 0;
@@ -145,7 +172,12 @@ struct sim_backend::attempt {
 
     void operator()(const recvmsg_request& request, sim_socket& socket) const {
         const bool waits = (request.flags & MSG_DONTWAIT) == 0;
-        transfer(socket.receive(parts_of(*request.message), request.flags, request.message), false, waits, socket);
+        transfer(receive(*request.message, request.flags, socket), false, waits, socket);
+    }
+
+    void operator()(const recvmmsg_request& request, sim_socket& socket) const {
+        transfer(each_message(request, [&](msghdr& message) { return receive(message, 0, socket); }), false, true,
+                 socket);
     }
 
     void operator()(const send_request& request, sim_socket& socket) const {
@@ -155,14 +187,11 @@ struct sim_backend::attempt {
     }
 
     void operator()(const sendmsg_request& request, sim_socket& socket) const {
-        const msghdr& message = *request.message;
-        address to;
-        const bool named = message.msg_name != nullptr && message.msg_namelen != 0;
-        if (named) {
-            const int error = address::read(static_cast<const sockaddr*>(message.msg_name), message.msg_namelen, to);
-            if (error < 0) return io.end(what, error);
-        }
-        transfer(socket.send(parts_of(message), request.flags, named ? &to : nullptr), true, true, socket);
+        transfer(send(*request.message, request.flags, socket), true, true, socket);
+    }
+
+    void operator()(const sendmmsg_request& request, sim_socket& socket) const {
+        transfer(each_message(request, [&](msghdr& message) { return send(message, 0, socket); }), true, true, socket);
     }
 
     void operator()(const accept_request& request, sim_socket& socket) const {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <sennit/bytes.hpp>
+#include <sennit/net/detail/batch_operation.hpp>
 #include <sennit/net/detail/datagram_operation.hpp>
 #include <sennit/net/detail/socket_core.hpp>
 #include <sennit/net/endpoint.hpp>
@@ -35,6 +36,16 @@ class datagram_socket {
 
     /// Like `send_to`, to the peer of a connected socket; throws `destination_address_required` on another.
     detail::send_datagram_awaiter send(const_bytes bytes) { return {core_, bytes}; }
+
+    /// Suspends until a datagram arrives, then takes as many as have arrived and fit in `batch`, whose content it
+    /// replaces. Returns their number, which is at least 1. Where many datagrams come this costs a fraction of
+    /// `recv_from`. Cancelling it loses none. Source: recvmmsg(2).
+    detail::recv_batch_awaiter recv_batch(datagram_batch& batch) { return {core_, batch}; }
+
+    /// Suspends until the kernel has taken all datagrams of `batch`, in order. One that it refuses does not hold up the
+    /// others: `datagram_batch::item::error` says why. Returns how many were sent. An empty batch is sent at once.
+    /// Cancelling it: the first ones may have been sent. Source: sendmmsg(2).
+    detail::send_batch_awaiter send_batch(datagram_batch& batch) { return {core_, batch}; }
 
     /// Ends the socket. What other tasks wait for on it fails with `operation_canceled`.
     void close() noexcept {

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <sennit/detail/buffer_pool.hpp>
+
+#include "kernel_backend.hpp"
+#include "try_first.hpp"
+#include "uring_buffers.hpp"
+#include "uring_ring.hpp"
+
+namespace sennit {
+
+using operation_list = detail::intrusive_list<operation, detail::backend_tag>;
+
+/// See uring_backend.cpp. How a request becomes an entry of the submission queue is in uring_submission.cpp.
+class uring_backend final : public kernel_backend {
+  public:
+    uring_backend(const uring_options& options, const receive_buffer_options& buffers)
+        : kernel_backend(socket_mode::blocking),
+          pool_(detail::buffer_pool::make(buffers)),
+          group_(*pool_),
+          ring_(options, wake_descriptor()) {}
+    ~uring_backend() override;
+
+    std::string describe() const { return ring_.describe(); }
+
+    std::string_view name() const noexcept override { return "io_uring"; }
+    void submit(operation& what) noexcept override;
+    void cancel(operation& what) noexcept override;
+    void wait(time_point deadline) override;
+    std::size_t in_flight() const noexcept override { return in_flight_; }
+    int poll_descriptor() const noexcept override { return ring_.poll_descriptor(); }
+    void close(int fd) noexcept override;
+
+  private:
+    /// Whether those that wait in `parked_` go first.
+    enum class turn { behind_parked, now };
+    class submission;
+
+    void fill_in(operation& what, turn when) noexcept;
+    void receive_into_group(operation& what) noexcept;
+    void poll_before_call(operation& what) noexcept;
+    io_uring_sqe* entry_for(operation& what, turn when) noexcept;
+    void submit_cancel(operation& what, turn when) noexcept;
+    void deliver_unsent() noexcept;
+    void submit_parked();
+    void poll_for_wakes() noexcept;
+    void enter(time_point deadline);
+    void reap() noexcept;
+    void run_shutdowns() noexcept;
+    bool run_calls() noexcept;
+    void call(operation& what) noexcept;
+    void on_call(operation& what, std::int32_t result) noexcept;
+    bool lend_buffers() noexcept;
+    void receive_now(operation& what) noexcept;
+    void on_lease(operation& what, std::int32_t result, std::uint32_t flags) noexcept;
+    void on_single(operation& what, std::int32_t result, detail::pooled_buffer* buffer = nullptr) noexcept;
+    void on_accept(operation& what, std::int32_t result, bool more) noexcept;
+    void on_cancel(operation& what, std::int32_t result) noexcept;
+    void finish(operation& what, std::int32_t result, detail::pooled_buffer* buffer = nullptr) noexcept;
+
+    std::size_t in_flight_ = 0;
+    bool polls_for_wakes_ = true;
+    /// What found the submission queue full, in order: new operations, and others that are to be cancelled.
+    operation_list parked_;
+    operation_list unsent_;  ///< cancelled before the kernel knew of them
+    operation_list calls_;   ///< what a system call of this process does, not an entry
+    try_first receives_first_;
+    operation_list shutdowns_;
+    operation_list due_shutdowns_;  ///< the kernel has all that was submitted before them
+    operation_list unlent_;         ///< receives that wait for a buffer, in order
+    detail::buffer_pool::owner pool_;
+    uring_buffers group_;
+    uring_ring ring_;
+};
+
+}  // namespace sennit
