@@ -214,7 +214,7 @@ def python_tests(folder, prefix="", build=None, also=()):
 
 
 def programs(build, prefix="", **how):
-    return [GoogleTest(prefix + program, build, program, **how) for program in ("runtime", "net", "testing")]
+    return [GoogleTest(prefix + program, build, program, **how) for program in ("runtime", "net", "testing", "fuzz")]
 
 
 def fixed_addresses():
