@@ -66,6 +66,8 @@ def clang_build(compiler):
 class Suite:
     """One program. `build` is None for what needs no build; `targets` is what ninja has to make for it."""
 
+    time_limit = TIME_LIMIT
+
     def __init__(self, name, build, targets, variables=None):
         self.name = name
         self.variables = variables or {}
@@ -131,7 +133,7 @@ class Suite:
                 start_new_session=True,
             )
             try:
-                status = program.wait(TIME_LIMIT)
+                status = program.wait(self.time_limit)
             except subprocess.TimeoutExpired:
                 os.killpg(program.pid, 9)  # the group that began with this program, and has what it started
                 program.wait()
