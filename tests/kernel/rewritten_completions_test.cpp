@@ -25,7 +25,7 @@ namespace {
 std::vector<int> other_answers(const io_uring_cqe& entry) {
     switch (static_cast<uring_tag>(entry.user_data & uring_tag_mask)) {
         case uring_tag::single: return {-EINTR, -ENOMEM, -ECANCELED, -EAGAIN};
-        case uring_tag::accept: return {-EINTR, -EMFILE, -ENOBUFS, -ECANCELED, -ECONNABORTED};
+        case uring_tag::accept: return {-EINTR, -EMFILE, -ENOMEM, -ECANCELED, -ECONNABORTED};
         case uring_tag::cancel: return entry.res == 0 ? std::vector<int>{-ENOENT, -EALREADY} : std::vector<int>{0};
         // The end of a stream can hide behind the lack of a buffer.
         case uring_tag::lease: return entry.res == 0 ? std::vector<int>{-ENOBUFS} : std::vector<int>{-ENOMEM, -EINTR};
@@ -44,6 +44,7 @@ struct outcome {
     std::size_t completions = 0;
     std::size_t transfers = 0;
     std::string rewritten;  // empty when nothing was
+    bool must_go_on = false;
     bool surfaced = false;
     bool timed_out = false;
     bool left_behind = false;
@@ -68,6 +69,9 @@ outcome run_once(plan wanted) {
         const bool has_descriptor = (entry.user_data & uring_tag_mask) == static_cast<std::uint64_t>(uring_tag::accept);
         if (has_descriptor && entry.res >= 0) ::close(entry.res);
         result.rewritten = std::to_string(entry.res) + " as " + std::to_string(answers[wanted.way]);
+        // Nobody is to hear of how a cancellation went, and of a buffer that was missing.
+        const auto tag = static_cast<uring_tag>(entry.user_data & uring_tag_mask);
+        result.must_go_on = tag == uring_tag::cancel || answers[wanted.way] == -ENOBUFS;
         entry.res = answers[wanted.way];
     };
     event_loop_options options;
@@ -121,6 +125,9 @@ TEST_F(RewrittenCompletions, EndTheConversationOrAreOvercome) {
         SCOPED_TRACE("completion " + std::to_string(next.completion) + ": " + result.rewritten);
         ++rewritten;
         overcome += result.surfaced ? 0 : 1;
+        if (result.must_go_on) {
+            EXPECT_FALSE(result.surfaced);
+        }
         expect_clean(result);
         ++next.way;
     }
