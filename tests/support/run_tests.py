@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 
+import fuzzing
 import machine
+import soaking
 import suites
 from building import BuildFailed
 
@@ -25,6 +27,8 @@ def parse_arguments():
     parser = argparse.ArgumentParser(prog="tests/run", description=DESCRIPTION)
     parser.add_argument("names", nargs="*", metavar="NAME", help=NAMES)
     parser.add_argument("--full", action="store_true", help="adds TSan, clang, valgrind, and a build without liburing")
+    parser.add_argument("--fuzz", type=int, metavar="SECONDS", help="adds libFuzzer, so long for each parser")
+    parser.add_argument("--soak", type=int, metavar="SECONDS", help="adds mixed work for so long on each backend")
     parser.add_argument("--again", action="store_true", help="runs also what has not changed")
     parser.add_argument("--list", action="store_true", help="names the suites and stops")
     return parser.parse_args()
@@ -160,6 +164,10 @@ def main():
     candidates = suites.usual_suites()
     if arguments.full:
         candidates += suites.full_suites(prepare_full())
+    if arguments.fuzz:
+        candidates += fuzzing.fuzzers(arguments.fuzz, find_clang(may_install=True))
+    if arguments.soak:
+        candidates += soaking.soaks(arguments.soak)
 
     run = Run(arguments.again)
     if arguments.names:

@@ -25,6 +25,14 @@ ON_IO_URING = "*/io_uring*:UringBackend*"
 # io_uring, whose writes it does not see.
 UNDER_VALGRIND = "*FramePool.*:*TaskGroup*:*TimerWheel*:*Cancel*-*Model*:*Deep*:*Million*:*/Run.*:*/Resolve.*:*/io_uring"
 
+# What tests/kernel does in --full; the usual run does a small part of it.
+LONG_AMOUNTS = {
+    "SENNIT_TRANSFER_BYTES": str(1 << 30),
+    "SENNIT_STORM_BYTES": str(1 << 28),
+    "SENNIT_CHURN_CONNECTIONS": "1000000",
+    "SENNIT_SHUTDOWNS": "10000",
+}
+
 SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "strict_string_checks=1:detect_invalid_pointer_pairs=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
@@ -57,6 +65,8 @@ def clang_build(compiler):
 
 class Suite:
     """One program. `build` is None for what needs no build; `targets` is what ninja has to make for it."""
+
+    time_limit = TIME_LIMIT
 
     def __init__(self, name, build, targets, variables=None):
         self.name = name
@@ -123,7 +133,7 @@ class Suite:
                 start_new_session=True,
             )
             try:
-                status = program.wait(TIME_LIMIT)
+                status = program.wait(self.time_limit)
             except subprocess.TimeoutExpired:
                 os.killpg(program.pid, 9)  # the group that began with this program, and has what it started
                 program.wait()
@@ -143,6 +153,7 @@ class GoogleTest(Suite):
 
     def __init__(self, name, build, program, test_filter=None, wrapper=(), variables=None):
         super().__init__(name, build, [f"tests/{program}/{program}_tests"], variables)
+        self.folder = program
         self.program = build.path / self.targets[0]
         self.filter = test_filter
         self.wrapper = list(wrapper)
@@ -153,7 +164,8 @@ class GoogleTest(Suite):
         return command + [f"--gtest_filter={test_filter}"] if test_filter else command
 
     def inputs(self):
-        return [self.program, *libraries(self.build)]
+        corpus = [path for path in (ROOT / "tests" / self.folder / "corpus").rglob("*") if path.is_file()]
+        return [self.program, *libraries(self.build), *corpus]
 
     def names(self, parts):
         command = [*self.wrapper, str(self.program), "--gtest_list_tests"]
@@ -214,7 +226,7 @@ def python_tests(folder, prefix="", build=None, also=()):
 
 
 def programs(build, prefix="", **how):
-    return [GoogleTest(prefix + program, build, program, **how) for program in ("runtime", "net", "testing")]
+    return [GoogleTest(prefix + program, build, program, **how) for program in ("runtime", "net", "testing", "fuzz", "kernel")]
 
 
 def fixed_addresses():
@@ -241,6 +253,7 @@ def usual_suites():
 def full_suites(clang):
     """What --full adds. `clang` is the name of a clang that is new enough, or None."""
     suites = programs(BUILDS["tsan"], "tsan/", test_filter=CROSSES_THREADS, wrapper=fixed_addresses())
+    suites.append(GoogleTest("long/kernel", BUILDS["test"], "kernel", variables=LONG_AMOUNTS))
     for rung in ("coop", "plain"):  # what older kernels have
         how = {"test_filter": ON_IO_URING, "variables": {"SENNIT_IO_URING_RUNG": rung}}
         suites += programs(BUILDS["test"], f"{rung}/", **how)
