@@ -2,6 +2,7 @@
 
 import argparse
 import concurrent.futures
+import os
 import shutil
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 
 import machine
+import results
 import suites
 from building import BuildFailed
 
@@ -26,6 +28,8 @@ def parse_arguments():
     parser.add_argument("names", nargs="*", metavar="NAME", help=NAMES)
     parser.add_argument("--full", action="store_true", help="adds TSan, clang, valgrind, and a build without liburing")
     parser.add_argument("--again", action="store_true", help="runs also what has not changed")
+    parser.add_argument("--fuzz", type=int, metavar="SECONDS", help="runs the swarm alone, with fresh seeds, for so long")
+    parser.add_argument("--seed", type=int, help="has the swarm run this seed alone, and tells what happened")
     parser.add_argument("--list", action="store_true", help="names the suites and stops")
     return parser.parse_args()
 
@@ -133,6 +137,32 @@ class Run:
         print(f"{self.passed} passed, {len(self.failed)} failed, {skipped} skipped")
 
 
+def fuzz(seconds):
+    """Runs the swarm with seeds that no one has seen."""
+    first_seed = int.from_bytes(os.urandom(6), "big")
+    print(f"the first seed is {first_seed}", flush=True)
+    run = Run(again=True)
+    chosen = run.build(suites.fuzzing_swarms(first_seed, seconds))
+    run.run([(suite, ()) for suite in chosen])
+    for suite in chosen:
+        if any(name.startswith(f"{suite.name}: ") for name in run.failed):
+            print(results.replay_line(suite.log.read_text(errors="replace")) or f"{suite.name} ran no seed")
+    return 1 if run.failed else 0
+
+
+def replay(seed):
+    """Runs one seed of the swarm and prints what happened."""
+    run = Run(again=True)
+    chosen = run.build(suites.swarms())
+    for suite in chosen:
+        suite.variables = {"SENNIT_SWARM_SEED": str(seed)}
+        suite.filter = "Swarm.RandomPrograms*"
+    run.run([(suite, ()) for suite in chosen])
+    if not run.failed:
+        print(chosen[-1].log.read_text(errors="replace"))
+    return 1 if run.failed else 0
+
+
 def restrict(candidates, names):
     """Splits the suites in those that match by their own name, and the rest with the names left for their tests."""
     by_name = [suite for suite in candidates if any(name in suite.name for name in names)]
@@ -157,6 +187,10 @@ def main():
     except machine.Missing as missing:
         print(missing, file=sys.stderr)
         return 1
+    if arguments.fuzz is not None:
+        return fuzz(arguments.fuzz)
+    if arguments.seed is not None:
+        return replay(arguments.seed)
     candidates = suites.usual_suites()
     if arguments.full:
         candidates += suites.full_suites(prepare_full())

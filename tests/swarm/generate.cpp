@@ -18,11 +18,15 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::array<unsigned, action_count> usual_weights = {
-    30, 8, 4, 8, 8, 10, 10, 2, 4,  // sleep ... transfer
-    12, 4, 6, 8, 6, 6,  4,  4, 5, 4, 6,
+    30, 8, 4, 8,  8, 14, 14, 1, 4,         // sleep to transfer
+    40, 4, 6, 12, 8, 8,  5,  6, 8, 10, 8,  // spawn to any
 };
 constexpr int deepest = 6;
-constexpr std::size_t most_steps = 80;
+constexpr std::size_t most_steps = 120;
+
+constexpr std::size_t index(action what) noexcept {
+    return static_cast<std::size_t>(what);
+}
 
 bool is_leaf(action what) noexcept {
     return what <= action::transfer;
@@ -33,11 +37,14 @@ class generator {
     explicit generator(std::uint64_t seed) : random_(seed) { made_.seed = seed; }
 
     program run() {
-        for (std::size_t i = 0; i < action_count; ++i) weights_[i] = random_.percent(55) ? usual_weights[i] : 0;
-        weights_[0] = usual_weights[0];  // sleep: without it nothing overlaps
+        for (std::size_t i = 0; i < action_count; ++i) weights_[i] = random_.percent(60) ? usual_weights[i] : 0;
+        weights_[index(action::sleep)] = usual_weights[index(action::sleep)];  // without it nothing overlaps
+        // The half of a pair shows little.
+        weights_[index(action::send)] = weights_[index(action::receive)];
+        weights_[index(action::set)] = weights_[index(action::wait)];
         coarse_ = random_.percent(35);
         budget_ = 5 + random_.below(most_steps);
-        for (int i = 0; i < 3; ++i) made_.channels.push_back(random_.below(3));
+        for (int i = 0; i < 2; ++i) made_.channels.push_back(random_.below(3));
         made_.quiet_from = duration(random_.below(40'000'000'000));
         made_.waits_end = made_.quiet_from + 120s;
         if (random_.percent(30)) made_.cancelled_at = time();
@@ -66,7 +73,9 @@ class generator {
 
     sequence some_sequence(int depth, bool leaves_only) {
         sequence made{id(), {}};
-        for (std::uint64_t left = random_.below(6); left != 0 && budget_ != 0; --left) {
+        // Seldom empty, but sometimes.
+        const std::uint64_t least = depth == 0 ? 3 : random_.percent(10) ? 0 : 1;
+        for (std::uint64_t left = least + random_.below(9); left != 0 && budget_ != 0; --left) {
             --budget_;
             made.steps.push_back(some_step(depth, leaves_only));
         }

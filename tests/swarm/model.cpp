@@ -19,6 +19,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr duration never = duration::max();
+// The end of all waits comes from outside, before what it wakes.
+constexpr std::uint64_t first_of_its_moment = 0;
 constexpr duration time_to_converge = 30s;  // of a transfer, once nothing goes wrong any more
 
 struct ending {
@@ -38,7 +40,7 @@ std::string text(const ending& what) {
 class walk {
   public:
     walk(const program& plan, const observations& seen) : plan_(plan), seen_(seen) {
-        event_set_.assign(plan.events, plan.waits_end);
+        event_set_.assign(plan.events, {plan.waits_end, first_of_its_moment});
         collect(plan.root, 0);
     }
 
@@ -61,7 +63,9 @@ class walk {
     void collect(const step& what, std::size_t around) {
         const auto& began = of(what.id).began;
         if (began && what.what == action::set) {
-            event_set_[what.object] = std::min(event_set_[what.object], began->at);
+            moment& first = event_set_[what.object];
+            const bool is_earlier = began->at < first.at || (began->at == first.at && began->order < first.order);
+            if (is_earlier) first = *began;
         }
         if (began && what.what == action::cancel) note_cancel(around, began->at);
         for (const sequence& part : what.parts) {
@@ -122,9 +126,9 @@ class walk {
     ending check(const step& what, duration from, duration cancel_at, group& around) {
         must_begin(what.id, from);
         switch (what.what) {
-            case action::sleep: return wait_until(what, from, cancel_at, from + what.time, true);
-            case action::yield: return wait_until(what, from, cancel_at, from, true);
-            case action::wait: return wait_until(what, from, cancel_at, std::max(from, event_set_[what.object]), false);
+            case action::sleep: return wait_until(what, from, cancel_at, from + what.time);
+            case action::yield: return wait_until(what, from, cancel_at, from);
+            case action::wait: return check_wait(what, from, cancel_at);
             case action::fail: return settle(what.id, {{from, outcome::failed, what.id}});
             case action::send:
             case action::receive: return wait_for_others(what.id, from, cancel_at);
@@ -156,14 +160,21 @@ class walk {
         complain(what.id, "is of no known kind");
     }
 
-    /// A wait whose end is known. `suspends`: also when there is nothing to wait for, so that it can be cancelled.
-    ending wait_until(const step& what, duration from, duration cancel_at, duration due, bool suspends) const {
+    /// A wait whose end is known.
+    ending wait_until(const step& what, duration from, duration cancel_at, duration due) const {
         const ending done{due, outcome::done};
         const ending stopped{std::max(from, cancel_at), outcome::cancelled};
-        if (due == from && !suspends) return settle(what.id, {done});
         if (cancel_at < due) return settle(what.id, {stopped});
         if (cancel_at == due) return settle(what.id, {done, stopped});
         return settle(what.id, {done});
+    }
+
+    ending check_wait(const step& what, duration from, duration cancel_at) const {
+        const moment& set = event_set_[what.object];
+        // An event that is set is no wait at all, so not one that can be cancelled either.
+        const bool is_set = set.at < from || (set.at == from && set.order < of(what.id).began->order);
+        if (is_set) return settle(what.id, {{from, outcome::done}});
+        return wait_until(what, from, cancel_at, std::max(from, set.at));
     }
 
     /// A wait that others end: it ends at some time, but is not cancelled before its scope, nor waits after that.
@@ -256,7 +267,7 @@ class walk {
 
     const program& plan_;
     const observations& seen_;
-    std::vector<duration> event_set_;          // when each event was set first
+    std::vector<moment> event_set_;            // when each event was set first
     std::map<std::size_t, duration> cancels_;  // when each group was cancelled from inside, by its number
     group no_group_;
 };

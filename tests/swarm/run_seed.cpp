@@ -47,6 +47,7 @@ verdict run_seed(std::uint64_t seed) {
         }
         world.end_tasks();
         result.story = describe(plan, tasks.seen());
+        result.seen = tasks.seen();
         result.hash = world.trace_hash();
         result.faults = plan.faults.size();
         result.connections = streams.connections();

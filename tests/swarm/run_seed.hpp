@@ -4,12 +4,15 @@
 #include <cstdint>
 #include <string>
 
+#include "record.hpp"
+
 namespace sennit::swarm {
 
 /// What a run came to.
 struct verdict {
     std::string complaint;  ///< empty: everything was as promised
     std::string story;      ///< the program, and what was seen of each step
+    observations seen;
     std::uint64_t hash = 0;
     std::size_t faults = 0;
     std::uint64_t connections = 0;

@@ -17,7 +17,7 @@
 namespace sennit::swarm {
 namespace {
 
-constexpr std::uint64_t usual_seeds = 400;
+constexpr std::uint64_t usual_seeds = 4000;
 constexpr std::uint64_t run_twice_every = 10;
 
 std::optional<std::uint64_t> variable(const char* name) {
