@@ -18,8 +18,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::array<unsigned, action_count> usual_weights = {
-    30, 8, 4, 8,  8, 14, 14, 1, 4,         // sleep to transfer
-    40, 4, 6, 12, 8, 8,  5,  6, 8, 10, 8,  // spawn to any
+    30, 8, 4, 8,  8, 14, 14, 1, 10,         // sleep to transfer
+    40, 4, 6, 12, 8, 8,  5,  6, 8,  10, 8,  // spawn to any
 };
 constexpr int deepest = 6;
 constexpr std::size_t most_steps = 120;
@@ -45,7 +45,8 @@ class generator {
         coarse_ = random_.percent(35);
         budget_ = 5 + random_.below(most_steps);
         for (int i = 0; i < 2; ++i) made_.channels.push_back(random_.below(3));
-        made_.quiet_from = duration(random_.below(40'000'000'000));
+        // Of the order of a handshake up to that of many timeouts.
+        made_.quiet_from = duration(random_.below(std::uint64_t{1} << (22 + random_.below(14))));
         made_.waits_end = made_.quiet_from + 120s;
         if (random_.percent(30)) made_.cancelled_at = time();
         for (std::uint64_t left = random_.below(6); left != 0; --left) made_.faults.push_back(some_fault());
@@ -67,7 +68,7 @@ class generator {
     fault some_fault() {
         const auto what = static_cast<trouble>(random_.below(trouble_count));
         const auto quiet = static_cast<std::uint64_t>(made_.quiet_from.count());
-        const auto from = random_.below(quiet + 1);
+        const auto from = random_.below(quiet / 2 + 1);
         return {what, duration(from), duration(from + random_.below(quiet - from + 1))};
     }
 

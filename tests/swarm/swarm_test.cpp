@@ -74,5 +74,11 @@ TEST_F(Swarm, RandomProgramsKeepEveryPromise) {
     for (std::uint64_t done = 0; goes_on(done) && !HasFatalFailure(); ++done) run(first.value_or(1) + done);
 }
 
+TEST(SwarmSeed, GivesTheSameRunWithEveryCompilerAndInEveryKindOfBuild) {
+    const verdict run = run_seed(2);
+    EXPECT_GT(run.bytes, 0u) << "a run without streams shows little";
+    EXPECT_EQ(run.hash, 5386067552775917086u);
+}
+
 }  // namespace
 }  // namespace sennit::swarm
