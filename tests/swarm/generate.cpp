@@ -1,8 +1,8 @@
 // Random programs. The one hard idea: each seed leaves out about half of the kinds of steps, so that those which are
 // left meet each other often ("swarm testing"); a mix of everything would seldom go deep.
 //
-// No program may wait for ever by its own fault: what is run with a mutex locked locks no other and starts nothing,
-// and every event is set and every channel closed in the end.
+// No program may wait for ever by its own fault: what is run with a mutex or a permit takes no other and starts
+// nothing, and every event is set and every channel closed in the end.
 
 #include <array>
 #include <chrono>
@@ -18,8 +18,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::array<unsigned, action_count> usual_weights = {
-    30, 8, 4, 8,  8, 14, 14, 1, 10,         // sleep to transfer
-    40, 4, 6, 12, 8, 8,  5,  6, 8,  10, 8,  // spawn to any
+    30, 8, 4, 8, 8,  14, 14, 1, 10,            // sleep to transfer
+    40, 4, 6, 6, 12, 8,  8,  5, 6,  8, 10, 8,  // spawn to any
 };
 constexpr int deepest = 6;
 constexpr std::size_t most_steps = 120;
@@ -45,6 +45,7 @@ class generator {
         coarse_ = random_.percent(35);
         budget_ = 5 + random_.below(most_steps);
         for (int i = 0; i < 2; ++i) made_.channels.push_back(random_.below(3));
+        made_.semaphores.push_back(1 + random_.below(3));
         // Of the order of a handshake up to that of many timeouts.
         made_.quiet_from = duration(random_.below(std::uint64_t{1} << (22 + random_.below(14))));
         made_.waits_end = made_.quiet_from + 120s;
@@ -103,6 +104,8 @@ class generator {
             case action::send:
             case action::receive:
             case action::close: made.object = random_.below(made_.channels.size()); break;
+            case action::acquire: made.object = random_.below(made_.semaphores.size()); break;
+            case action::with_timeout: made.object = random_.below(2); break;
             case action::lock: made.object = random_.below(made_.mutexes); break;
             case action::transfer: made.object = random_.below(std::uint64_t{1} << random_.below(18)); break;
             default: break;
@@ -110,7 +113,8 @@ class generator {
         std::size_t parts = is_leaf(made.what) || made.what == action::cancel ? 0 : 1;
         if (made.what == action::all) parts = random_.below(4);
         if (made.what == action::any) parts = 2;
-        for (; parts != 0; --parts) made.parts.push_back(some_sequence(depth + 1, made.what == action::lock));
+        const bool holds = made.what == action::lock || made.what == action::acquire;
+        for (; parts != 0; --parts) made.parts.push_back(some_sequence(depth + 1, holds));
         return made;
     }
 
@@ -130,8 +134,9 @@ program generate(std::uint64_t seed) {
 
 const char* name_of(action what) noexcept {
     constexpr std::array<const char*, action_count> names = {
-        "sleep",  "yield", "fail",  "set",          "wait",    "send",   "receive", "close",    "transfer", "spawn",
-        "cancel", "lock",  "group", "with_timeout", "move_on", "shield", "attempt", "clean_up", "all",      "any",
+        "sleep",        "yield",    "fail",   "set",     "wait",     "send",    "receive",
+        "close",        "transfer", "spawn",  "cancel",  "lock",     "acquire", "group",
+        "with_timeout", "move_on",  "shield", "attempt", "clean_up", "all",     "any",
     };
     return names[static_cast<std::size_t>(what)];
 }

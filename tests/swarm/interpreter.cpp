@@ -27,6 +27,17 @@ class failure final : public std::exception {
     std::size_t id;
 };
 
+class returned_permit {
+  public:
+    explicit returned_permit(semaphore& owner) noexcept : owner_(owner) {}
+    returned_permit(const returned_permit&) = delete;
+    returned_permit& operator=(const returned_permit&) = delete;
+    ~returned_permit() { owner_.release(); }
+
+  private:
+    semaphore& owner_;
+};
+
 }  // namespace
 
 interpreter::interpreter(testing::sim_world& world, network& streams, const program& plan)
@@ -37,6 +48,7 @@ interpreter::interpreter(testing::sim_world& world, network& streams, const prog
       events_(plan.events),
       mutexes_(plan.mutexes) {
     seen_.of.resize(plan.ids);
+    for (const std::size_t permits : plan.semaphores) semaphores_.emplace_back(permits);
     for (const std::size_t capacity : plan.channels) channels_.emplace_back(capacity);
     world.after(plan.waits_end, [this] {
         for (event& each : events_) each.set();
@@ -120,6 +132,7 @@ task<> interpreter::act(const step& what, const place& where) {
         case action::spawn: where.group->spawn(run_sequence(what.parts[0], where)); break;
         case action::cancel: where.group->cancel(); break;
         case action::lock: co_await run_locked(what, where); break;
+        case action::acquire: co_await run_with_permit(what, where); break;
         case action::group: co_await run_group(what); break;
         case action::with_timeout: co_await run_with_timeout(what, where); break;
         case action::move_on: co_await move_on_after(what.time, run_sequence(what.parts[0], where)); break;
@@ -147,6 +160,13 @@ task<> interpreter::run_locked(const step& what, const place& where) {
     co_await run_sequence(what.parts[0], where);
 }
 
+task<> interpreter::run_with_permit(const step& what, const place& where) {
+    semaphore& permits = semaphores_[what.object];
+    co_await permits.acquire();
+    const returned_permit later(permits);
+    co_await run_sequence(what.parts[0], where);
+}
+
 task<> interpreter::run_group(const step& what) {
     place inside;
     const auto body = [&](task_group& group) -> task<> {
@@ -159,7 +179,11 @@ task<> interpreter::run_group(const step& what) {
 task<> interpreter::run_with_timeout(const step& what, const place& where) {
     bool timed_out = false;
     try {
-        co_await with_timeout(what.time, run_sequence(what.parts[0], where));
+        if (what.object == 0) {
+            co_await with_timeout(what.time, run_sequence(what.parts[0], where));
+        } else {
+            co_await with_deadline(world_->now() + what.time, run_sequence(what.parts[0], where));
+        }
     } catch (const std::system_error& thrown) {
         if (thrown.code() != std::errc::timed_out) throw;
         timed_out = true;

@@ -7,6 +7,7 @@
 #include <sennit/channel.hpp>
 #include <sennit/event.hpp>
 #include <sennit/mutex.hpp>
+#include <sennit/semaphore.hpp>
 #include <sennit/task.hpp>
 #include <sennit/task_group.hpp>
 
@@ -46,6 +47,7 @@ class interpreter {
     task<> send(const step& what);
     task<> receive(const step& what);
     task<> run_locked(const step& what, const place& where);
+    task<> run_with_permit(const step& what, const place& where);
     task<> run_group(const step& what);
     task<> run_with_timeout(const step& what, const place& where);
     task<> run_attempt(const step& what, const place& where);
@@ -60,6 +62,7 @@ class interpreter {
     observations seen_;
     std::deque<event> events_;
     std::deque<mutex> mutexes_;
+    std::deque<semaphore> semaphores_;
     std::deque<channel<std::size_t>> channels_;
 };
 

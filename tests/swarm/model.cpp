@@ -139,7 +139,8 @@ class walk {
             case action::spawn:
                 around.members.push_back({&what.parts[0], from});
                 return settle(what.id, {{from, outcome::done}});
-            case action::lock: return check_lock(what, from, cancel_at, around);
+            case action::lock:
+            case action::acquire: return check_lock(what, from, cancel_at, around);
             case action::group: return check_group(what, from, cancel_at);
             case action::with_timeout:
             case action::move_on: return check_timeout(what, from, cancel_at, around);
@@ -196,7 +197,7 @@ class walk {
     ending check_lock(const step& what, duration from, duration cancel_at, group& around) {
         const auto& acquired = of(what.parts[0].id).began;
         if (!acquired) return settle(what.id, {{std::max(from, cancel_at), outcome::cancelled}});
-        if (acquired->at > std::max(from, cancel_at)) complain(what.id, "waited for a lock in a cancelled scope");
+        if (acquired->at > std::max(from, cancel_at)) complain(what.id, "waited in a cancelled scope");
         return settle(what.id, {check(what.parts[0], acquired->at, cancel_at, around)});
     }
 
@@ -299,7 +300,8 @@ void describe(const step& what, const observations& seen, std::size_t depth, std
         what.what == action::move_on) {
         text.append(1, ' ').append(milliseconds(what.time));
     }
-    if ((what.what >= action::set && what.what <= action::transfer) || what.what == action::lock) {
+    if ((what.what >= action::set && what.what <= action::transfer) || what.what == action::lock ||
+        what.what == action::acquire) {
         text.append(" #").append(std::to_string(what.object));
     }
     text += result_of(seen.of[what.id]);

@@ -24,8 +24,9 @@ enum class action : std::uint8_t {
     spawn,         ///< the part, into the group around the step
     cancel,        ///< the group around the step
     lock,          ///< runs the part with a mutex locked
+    acquire,       ///< runs the part with a permit of a semaphore
     group,         ///< runs the part as the body of a group
-    with_timeout,  ///< the part, for `time` at the most
+    with_timeout,  ///< the part, for `time` at the most; by with_deadline when `object` is 1
     move_on,       ///< the same, but running out of time is no error
     shield,        ///< runs the part out of reach of the cancellation around it
     attempt,       ///< runs the part and catches what it throws
@@ -43,7 +44,7 @@ struct step {
     action what;
     std::size_t id;
     duration time{};         ///< sleep, with_timeout, move_on, clean_up
-    std::size_t object = 0;  ///< which event, mutex or channel; transfer: how many bytes
+    std::size_t object = 0;  ///< which event, channel, mutex or semaphore; transfer: how many bytes
     std::vector<sequence> parts;
 };
 
@@ -81,7 +82,8 @@ struct program {
     std::size_t ids = 0;  ///< of steps and sequences
     std::size_t events = 3;
     std::size_t mutexes = 2;
-    std::vector<std::size_t> channels;  ///< their capacities
+    std::vector<std::size_t> semaphores;  ///< their permits
+    std::vector<std::size_t> channels;    ///< their capacities
     std::vector<fault> faults;
     duration quiet_from{};                 ///< nothing goes wrong any more
     duration waits_end{};                  ///< every event is set and every channel closed, so that all can end

@@ -1,5 +1,5 @@
-// The reference model of what tasks share. The one hard idea: both mutexes and channels serve in the order in which
-// they were asked, so sorting the steps by their beginnings says what each must have got.
+// The reference model of what tasks share. The one hard idea: channels, mutexes and semaphores serve in the order in
+// which they were asked, so sorting the steps by their beginnings says what each must have got.
 
 #include <algorithm>
 #include <string>
@@ -58,20 +58,22 @@ void check_channel(const program& plan, std::size_t number, const observations& 
     if (sent != received) throw disagreement(name + "sent" + listed(sent) + ", received" + listed(received));
 }
 
-/// One at a time, in the order of asking, and at once when it is free.
-void check_mutex(const program& plan, std::size_t number, const observations& seen) {
-    const step* last = nullptr;
-    for (const step* each : in_order(plan, action::lock, number, seen)) {
+/// No more at a time than there are permits, in the order of asking, and at once when there is one. A mutex is a
+/// semaphore with one permit.
+void check_permits(const program& plan, action kind, std::size_t number, std::size_t permits,
+                   const observations& seen) {
+    std::vector<moment> returned;  // in order
+    for (const step* each : in_order(plan, kind, number, seen)) {
         const observation& held = seen.of[each->parts[0].id];
         if (!held.began) continue;  // cancelled while it waited
-        const std::string name = "mutex " + std::to_string(number) + ", step " + std::to_string(each->id);
+        const std::string name = std::string(name_of(kind)) + ", step " + std::to_string(each->id);
         const duration asked = seen.of[each->id].began->at;
-        const duration freed = last == nullptr ? duration::zero() : seen.of[last->id].ended->at;
-        if (last != nullptr && held.began->order < seen.of[last->id].ended->order) {
-            throw disagreement(name + ": had it before step " + std::to_string(last->id) + " let go");
-        }
-        if (held.began->at != std::max(asked, freed)) throw disagreement(name + ": got it too late");
-        last = each;
+        moment free{duration::zero(), 0};
+        if (returned.size() >= permits) free = returned[returned.size() - permits];
+        if (held.began->order < free.order) throw disagreement(name + ": had it before it was free");
+        if (held.began->at != std::max(asked, free.at)) throw disagreement(name + ": got it too late");
+        returned.push_back(*seen.of[each->id].ended);
+        std::sort(returned.begin(), returned.end(), [](const moment& a, const moment& b) { return a.order < b.order; });
     }
 }
 
@@ -79,7 +81,10 @@ void check_mutex(const program& plan, std::size_t number, const observations& se
 
 void check_shared(const program& plan, const observations& seen) {
     for (std::size_t i = 0; i != plan.channels.size(); ++i) check_channel(plan, i, seen);
-    for (std::size_t i = 0; i != plan.mutexes; ++i) check_mutex(plan, i, seen);
+    for (std::size_t i = 0; i != plan.mutexes; ++i) check_permits(plan, action::lock, i, 1, seen);
+    for (std::size_t i = 0; i != plan.semaphores.size(); ++i) {
+        check_permits(plan, action::acquire, i, plan.semaphores[i], seen);
+    }
 }
 
 }  // namespace sennit::swarm

@@ -17,7 +17,7 @@
 namespace sennit::swarm {
 namespace {
 
-constexpr std::uint64_t usual_seeds = 4000;
+constexpr std::uint64_t usual_seeds = 1500;
 constexpr std::uint64_t run_twice_every = 10;
 
 std::optional<std::uint64_t> variable(const char* name) {
@@ -77,7 +77,7 @@ TEST_F(Swarm, RandomProgramsKeepEveryPromise) {
 TEST(SwarmSeed, GivesTheSameRunWithEveryCompilerAndInEveryKindOfBuild) {
     const verdict run = run_seed(2);
     EXPECT_GT(run.bytes, 0u) << "a run without streams shows little";
-    EXPECT_EQ(run.hash, 5386067552775917086u);
+    EXPECT_EQ(run.hash, 4341298528518946939u);
 }
 
 }  // namespace
