@@ -80,6 +80,10 @@ class generator {
         for (std::uint64_t left = least + random_.below(9); left != 0 && budget_ != 0; --left) {
             --budget_;
             made.steps.push_back(some_step(depth, leaves_only));
+            // What is handed over and cancelled in one moment is where the order matters most.
+            const action last = made.steps.back().what;
+            const bool hands_over = last == action::send || last == action::set || last == action::close;
+            if (hands_over && random_.percent(20)) made.steps.push_back({action::cancel, id(), {}, 0, {}});
         }
         return made;
     }

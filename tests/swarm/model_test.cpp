@@ -79,7 +79,7 @@ TEST(SwarmModel, NoticesWhatEndsInAnotherWay) {
 
 TEST(SwarmModel, NoticesALostValue) {
     std::size_t lost = 0;
-    for (std::uint64_t seed = 1; seed <= 500; ++seed) {
+    for (std::uint64_t seed = 1; seed <= 1000; ++seed) {
         const program plan = generate(seed);
         observations seen = run_seed(seed).seen;
         for (observation& each : seen.of) {
