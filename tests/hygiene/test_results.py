@@ -42,6 +42,14 @@ class ReadingResults(unittest.TestCase):
             self.report.write_text(json.dumps({"testsuites": [{"testsuite": cases}]}))
         return results.read_googletest(status, self.report, log)
 
+    def test_of_the_swarms_seeds_the_last_one_is_what_to_run_again(self):
+        log = "[ RUN      ] Swarm.Runs\nseed 1\nseed 2\nseed 3\nwhy\n"
+        self.assertEqual(results.replay_line(log), "tests/run --seed 3 swarm")
+        self.assertIsNone(results.replay_line(LOG))
+        complaint = self.googletest(-signal.SIGSEGV, log).complaint
+        self.assertIn("seed 3\nwhy", complaint)
+        self.assertNotIn("seed 2", complaint)
+
     def test_a_whole_run_is_counted_from_its_report(self):
         cases = [case("Works"), case("NeedsARing", result="SKIPPED"), case("Breaks", failures=[{}]), case("Last")]
         result = self.googletest(1, WHOLE_LOG, *cases, case("Off", status="NOTRUN", result="SUPPRESSED"))

@@ -33,6 +33,7 @@ def ending(status):
 def read_googletest(status, report, log):
     """From GoogleTest's JSON report; after a crash, which leaves none, from its log."""
     result = Result()
+    log = without_passed_seeds(log)
     reasons = skip_reasons(log)
     if report.exists():
         for suite in json.loads(report.read_text())["testsuites"]:
@@ -58,6 +59,17 @@ def read_googletest(status, report, log):
         result.failed.append(f"{last} ({ending(status)})")
         result.complaint = tail(log)
     return result
+
+
+def without_passed_seeds(log):
+    """The swarm names each seed before it runs, so that a crash has one; of those only the last is of interest."""
+    return re.sub(r"^seed \d+\n(?=seed \d+\n)", "", log, flags=re.MULTILINE)
+
+
+def replay_line(log):
+    """What runs the failed seed of the swarm again; None when the log names no seed."""
+    seeds = re.findall(r"^seed (\d+)$", log, re.MULTILINE)
+    return f"tests/run --seed {seeds[-1]} swarm" if seeds else None
 
 
 def skip_reasons(log):

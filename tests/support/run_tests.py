@@ -2,6 +2,7 @@
 
 import argparse
 import concurrent.futures
+import os
 import shutil
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 
 import fuzzing
 import machine
+import results
 import soaking
 import suites
 from building import BuildFailed
@@ -19,6 +21,7 @@ Installs what is missing, builds and runs the tests, and closes with the numbers
 were skipped. A suite that was good and whose files have not changed since is not run again."""
 NAMES = """\
 part of the name of a suite, as in `net` or `embed`, or of a test, as in `TcpStream`; only what matches is run"""
+FUZZING = "has the swarm run fresh seeds, then libFuzzer new inputs for the parsers, each for so long"
 WORKERS = 2
 SKIPPED_NAMES = 4  # that are listed for one reason
 
@@ -27,9 +30,10 @@ def parse_arguments():
     parser = argparse.ArgumentParser(prog="tests/run", description=DESCRIPTION)
     parser.add_argument("names", nargs="*", metavar="NAME", help=NAMES)
     parser.add_argument("--full", action="store_true", help="adds TSan, clang, valgrind, and a build without liburing")
-    parser.add_argument("--fuzz", type=int, metavar="SECONDS", help="adds libFuzzer, so long for each parser")
     parser.add_argument("--soak", type=int, metavar="SECONDS", help="adds mixed work for so long on each backend")
     parser.add_argument("--again", action="store_true", help="runs also what has not changed")
+    parser.add_argument("--fuzz", type=int, metavar="SECONDS", help=FUZZING)
+    parser.add_argument("--seed", type=int, help="has the swarm run this seed alone, and tells what happened")
     parser.add_argument("--list", action="store_true", help="names the suites and stops")
     return parser.parse_args()
 
@@ -137,6 +141,35 @@ class Run:
         print(f"{self.passed} passed, {len(self.failed)} failed, {skipped} skipped")
 
 
+def fuzz(seconds):
+    """Runs the swarm with seeds that no one has seen, and libFuzzer."""
+    first_seed = int.from_bytes(os.urandom(6), "big")
+    print(f"the first seed is {first_seed}", flush=True)
+    run = Run(again=True)
+    started = time.monotonic()
+    swarms = suites.fuzzing_swarms(first_seed, seconds)
+    chosen = run.build(swarms + fuzzing.fuzzers(seconds, find_clang(may_install=True)))
+    run.run([(suite, ()) for suite in chosen])
+    run.report(started)
+    for suite in swarms:
+        if any(name.startswith(f"{suite.name}: ") for name in run.failed):
+            print(results.replay_line(suite.log.read_text(errors="replace")) or f"{suite.name} ran no seed")
+    return 1 if run.failed else 0
+
+
+def replay(seed):
+    """Runs one seed of the swarm and prints what happened."""
+    run = Run(again=True)
+    chosen = run.build(suites.swarms())
+    for suite in chosen:
+        suite.variables = {"SENNIT_SWARM_SEED": str(seed)}
+        suite.filter = "Swarm.RandomPrograms*"
+    run.run([(suite, ()) for suite in chosen])
+    if not run.failed:
+        print(chosen[-1].log.read_text(errors="replace"))
+    return 1 if run.failed else 0
+
+
 def restrict(candidates, names):
     """Splits the suites in those that match by their own name, and the rest with the names left for their tests."""
     by_name = [suite for suite in candidates if any(name in suite.name for name in names)]
@@ -161,11 +194,13 @@ def main():
     except machine.Missing as missing:
         print(missing, file=sys.stderr)
         return 1
+    if arguments.fuzz is not None:
+        return fuzz(arguments.fuzz)
+    if arguments.seed is not None:
+        return replay(arguments.seed)
     candidates = suites.usual_suites()
     if arguments.full:
         candidates += suites.full_suites(prepare_full())
-    if arguments.fuzz:
-        candidates += fuzzing.fuzzers(arguments.fuzz, find_clang(may_install=True))
     if arguments.soak:
         candidates += soaking.soaks(arguments.soak)
 

@@ -18,6 +18,8 @@ LOGS = BUILD_ROOT / "test-logs"
 GREEN = BUILD_ROOT / "test-green"  # what passed, and for which files
 TIME_LIMIT = 900  # seconds for one suite; reached only by something that hangs
 
+SEEDS_APART = 10**9  # more than a build gets through
+
 # GoogleTest filters for the runs that would be too slow, or would see nothing, with everything.
 CROSSES_THREADS = "*Thread*:*Post*:*Blocking*:*Mailbox*:*Resolve*"
 ON_IO_URING = "*/io_uring*:UringBackend*"
@@ -52,6 +54,10 @@ BUILDS = {
     ),
     "asan": BuildDirectory("asan", ["-Db_sanitize=address,undefined", UNDEFINED, *SANITIZED, *ALL_PARTS]),
     "tsan": BuildDirectory("tsan", ["-Db_sanitize=thread", "-Dcpp_args=-g1", *SANITIZED, *ALL_PARTS]),
+    # A library with a defect in it, for the swarm to find.
+    "planted": BuildDirectory(
+        "planted", ["-Dbuildtype=debug", "-Dapps=disabled", "-Dtests=enabled", "-Dplanted_bug=true"]
+    ),
     "no-uring": BuildDirectory(
         "no-uring", ["-Dbuildtype=debug", "-Dwerror=true", "-Dapps=enabled", "-Dtests=enabled", "-Dio_uring=disabled"]
     ),
@@ -71,6 +77,7 @@ class Suite:
     def __init__(self, name, build, targets, variables=None):
         self.name = name
         self.variables = variables or {}
+        self.time_limit = TIME_LIMIT
         self.build = build
         self.targets = targets
         stem = name.replace("/", "-")
@@ -184,8 +191,8 @@ class GoogleTest(Suite):
 class PythonTest(Suite):
     read = staticmethod(results.read_unittest)
 
-    def __init__(self, name, file, build=None, also=()):
-        super().__init__(name, build, ["all"] if build else [])
+    def __init__(self, name, file, build=None, also=(), targets=("all",)):
+        super().__init__(name, build, list(targets) if build else [])
         self.file = file
         self.also = also  # a function that lists further inputs
 
@@ -196,7 +203,8 @@ class PythonTest(Suite):
         inputs = [self.file, *self.file.parent.glob("*.py"), *SUPPORT.glob("*.py")]
         if self.build is not None:
             demos = self.build.path / "apps"
-            inputs += [path for path in demos.iterdir() if path.is_file() and os.access(path, os.X_OK)]
+            inputs += [self.build.path / target for target in self.targets if target != "all"]
+            inputs += [path for path in demos.glob("*") if path.is_file() and os.access(path, os.X_OK)]
             inputs += libraries(self.build)
         if self.also:
             inputs += self.also()
@@ -226,7 +234,27 @@ def python_tests(folder, prefix="", build=None, also=()):
 
 
 def programs(build, prefix="", **how):
-    return [GoogleTest(prefix + program, build, program, **how) for program in ("runtime", "net", "testing", "fuzz", "kernel")]
+    names = ("runtime", "net", "testing", "fuzz", "kernel")
+    return [GoogleTest(prefix + name, build, name, **how) for name in names]
+
+
+def swarms():
+    """The swarm against both usual builds."""
+    return [
+        GoogleTest("asan/swarm", BUILDS["asan"], "swarm", wrapper=fixed_addresses()),
+        GoogleTest("swarm", BUILDS["test"], "swarm"),
+    ]
+
+
+def fuzzing_swarms(first_seed, seconds):
+    """The same with fresh seeds, for so long; each build has seeds of its own."""
+    chosen = swarms()
+    for number, suite in enumerate(chosen):
+        seed = first_seed + number * SEEDS_APART
+        suite.variables = {"SENNIT_SWARM_SEED": str(seed), "SENNIT_SWARM_SECONDS": str(seconds)}
+        suite.time_limit += seconds
+        suite.filter = "Swarm.RandomPrograms*"
+    return chosen
 
 
 def fixed_addresses():
@@ -244,6 +272,7 @@ def usual_suites():
         embed,
         *programs(asan, "asan/", wrapper=fixed_addresses()),
         *programs(test),
+        *swarms(),
         *python_tests("apps", "asan/", asan),
         *python_tests("apps", "", test),
         *python_tests("hygiene", also=project_files),
@@ -254,6 +283,8 @@ def full_suites(clang):
     """What --full adds. `clang` is the name of a clang that is new enough, or None."""
     suites = programs(BUILDS["tsan"], "tsan/", test_filter=CROSSES_THREADS, wrapper=fixed_addresses())
     suites.append(GoogleTest("long/kernel", BUILDS["test"], "kernel", variables=LONG_AMOUNTS))
+    planted = ROOT / "tests" / "swarm" / "test_planted_bug.py"
+    suites.append(PythonTest("swarm/planted_bug", planted, BUILDS["planted"], targets=["tests/swarm/swarm_tests"]))
     for rung in ("coop", "plain"):  # what older kernels have
         how = {"test_filter": ON_IO_URING, "variables": {"SENNIT_IO_URING_RUNG": rung}}
         suites += programs(BUILDS["test"], f"{rung}/", **how)
@@ -262,6 +293,7 @@ def full_suites(clang):
     if clang:
         build = clang_build(clang)
         suites += [*programs(build, "clang/"), *python_tests("apps", "clang/", build)]
+        suites.append(GoogleTest("clang/swarm", build, "swarm"))
     if shutil.which("valgrind"):
         # The runtime's tests have an operator new of their own, so blocks of libstdc++ seem to be freed in the wrong way.
         valgrind = ("valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--show-mismatched-frees=no")
