@@ -1,6 +1,6 @@
 // Peers that send nothing and peers that read nothing. Its one hard idea: no timer is armed and no clock is read for a
-// transfer. A transfer leaves a mark at its socket; now and then all connections are looked at, and where a mark is missing
-// while an operation waits, the time since the last mark that was seen is what counts.
+// transfer. A transfer leaves a mark at its socket; now and then all connections are looked at, and where a mark is
+// missing while an operation waits, the time since the last mark that was seen is what counts.
 
 #include <algorithm>
 #include <chrono>

@@ -273,7 +273,7 @@ TEST_P(ServeTimeout, LentBuffersAndExactReceivesTimeOutToo) {
 }
 
 TEST_P(ServeTimeout, NoValueMeansForEver) {
-    SENNIT_NEEDS_SIMULATION("it takes a month");
+    SENNIT_NEEDS_SIMULATION("it takes a day");
     run([this]() -> task<> {
         auto listener = co_await net::tcp_listener::bind({"127.0.0.1", 0});
         net::serve_options options;
