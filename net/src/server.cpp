@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <exception>
 #include <string>
 #include <system_error>
@@ -29,11 +30,14 @@ constexpr duration longest_back_off = std::chrono::seconds(1);
 constexpr duration between_complaints = std::chrono::seconds(1);
 constexpr std::size_t spare_descriptors = 128;
 
-std::size_t descriptors_for_connections() {
+std::size_t most_connections(const serve_options& options) {
+    const std::size_t wanted = std::max<std::size_t>(1, options.max_connections);
     rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return serve_options::unlimited;
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return wanted;
     const auto all = static_cast<std::size_t>(limit.rlim_cur);
-    return std::max<std::size_t>(1, all - std::min(spare_descriptors, all / 2));
+    const std::size_t usable = all - std::min(spare_descriptors, all / 2);
+    const std::size_t possible = usable / std::max<std::size_t>(1, options.descriptors_per_connection);
+    return std::min(wanted, std::max<std::size_t>(1, possible));
 }
 
 bool descriptors_ran_out(const std::error_code& error) {
@@ -72,6 +76,8 @@ bool peer_went_away(const std::exception_ptr& failure) {
 served_connection::served_connection(server& owner, socket_ref socket, peer_count* counted)
     : owner_(owner), socket_(std::move(socket)), counted_(counted) {
     owner.served_.push_back(*this);
+    owner.arrived_.set();
+    if (owner.options_.counters != nullptr) ++owner.options_.counters->served;
     if (owner.draining_) socket_->end_receiving();
 }
 
@@ -105,8 +111,9 @@ bool served_connection::is_draining() const noexcept {
 server::server(environment where, const serve_options& options)
     : where_(where),
       options_(options),
-      max_connections_(std::min(std::max<std::size_t>(1, options.max_connections), descriptors_for_connections())),
+      max_connections_(most_connections(options)),
       guard_(where.loop->stop()),
+      limits_(options, where.loop->now()),
       connections_(where),
       helpers_(where) {
     accepting_.attach(*where.scope);
@@ -114,6 +121,26 @@ server::server(environment where, const serve_options& options)
 
 void server::start() {
     helpers_.spawn(watch_for_stop());
+    if (limits_.exist()) helpers_.spawn(end_long_waits());
+}
+
+task<> server::end_long_waits() {
+    for (;;) {
+        // Without connections it sleeps for good: an idle program is not woken for nothing.
+        if (served_.empty()) {
+            arrived_.reset();
+            co_await arrived_.wait();
+        }
+        if (is_pressed()) {
+            co_await sleep_for(limits_.pause(true));
+        } else {
+            has_become_full_.reset();
+            co_await move_on_after(limits_.pause(false), has_become_full_.wait());
+        }
+        const std::uint32_t now = limits_.moment(where_.loop->now());
+        const bool full = is_pressed();
+        served_.for_each([&](served_connection& each) { limits_.look_at(each.socket(), each.so_far(), now, full); });
+    }
 }
 
 task<> server::watch_for_stop() {
@@ -127,6 +154,7 @@ task<bool> server::accept_failed(std::error_code error) {
     if (!descriptors_ran_out(error)) throw std::system_error(error, "accept");
 
     back_off_ = std::clamp(2 * back_off_, first_back_off, longest_back_off);
+    has_become_full_.set();
     if (may_complain()) {
         sennit::detail::report(("accept: " + error.message() + "; waiting before the next try").c_str());
     }
@@ -142,7 +170,10 @@ admission server::admit(const socket_core& socket) {
         const endpoint peer = socket.peer_endpoint();
         if (!peer.is_ip()) return {true, nullptr};
         peer_count& counted = *per_peer_.try_emplace(peer.address(), 0).first;
-        if (counted.second >= options_.max_connections_per_peer) return {false, nullptr};
+        if (counted.second >= options_.max_connections_per_peer) {
+            if (options_.counters != nullptr) ++options_.counters->refused;
+            return {false, nullptr};
+        }
         ++counted.second;
         return {true, &counted};
     } catch (const std::system_error&) {

@@ -85,6 +85,13 @@ void socket_core::end_receiving() noexcept {
     if (receiver != nullptr) loop_->io().cancel(*receiver);
 }
 
+void socket_core::time_out(direction half) noexcept {
+    socket_operation* const user = users_[static_cast<std::size_t>(half)];
+    if (user == nullptr || closing_) return;
+    timed_out_ |= bit(half);
+    loop_->io().cancel(*user);
+}
+
 void socket_core::loop_ends() noexcept {
     close();
 }
@@ -99,6 +106,7 @@ int socket_core::claim(direction half, socket_operation& user) noexcept {
 
 void socket_core::give_back(direction half) noexcept {
     users_[static_cast<std::size_t>(half)] = nullptr;
+    timed_out_ &= static_cast<std::uint8_t>(~bit(half));
     if (!closing_ || busy()) return;
     close_descriptor();
     delete_if_unused();
@@ -198,11 +206,17 @@ void socket_operation::finish_on_socket(std::int32_t result) noexcept {
         if (result == -EAGAIN) result = 0;
         if (result > 0) core_->count_received(static_cast<std::size_t>(result));
     }
+    if (result >= 0) {
+        core_->mark_moved(half_);
+    } else if (result == -ECANCELED && core_->has_timed_out(half_) && !scope_cancelled() && core_->fd() >= 0) {
+        result = -ETIMEDOUT;
+    }
     core_->give_back(half_);
     finish(result);
 }
 
 void socket_operation::continue_or_finish() noexcept {
+    core_->mark_moved(half_);
     const bool receives = half_ == direction::receiving;
     if (receives && core_->receiving_ended()) do_not_wait(request_);
     if (scope_cancelled() || core_->fd() < 0) {

@@ -111,6 +111,10 @@ inline std::string backend_label(const ::testing::TestParamInfo<test_backend>& i
 #define SENNIT_NEEDS_KERNEL(reason) \
     if (GetParam().is_simulated()) GTEST_SKIP() << reason
 
+/// Skips the kernel's backends in one test, with the reason.
+#define SENNIT_NEEDS_SIMULATION(reason) \
+    if (!GetParam().is_simulated()) GTEST_SKIP() << reason
+
 /// Runs the tests of a fixture derived from OnBackends on every backend.
 #define SENNIT_ON_ALL_BACKENDS(Fixture)                                                                         \
     INSTANTIATE_TEST_SUITE_P(Backends, Fixture,                                                                 \

@@ -12,6 +12,7 @@
 #include <sennit/event.hpp>
 #include <sennit/frame_pool.hpp>
 #include <sennit/net/detail/socket_core.hpp>
+#include <sennit/net/detail/wait_limits.hpp>
 #include <sennit/net/ip_address.hpp>
 #include <sennit/net/serve_options.hpp>
 #include <sennit/stop.hpp>
@@ -44,6 +45,7 @@ class served_connection final : public sennit::detail::task_owner, public sennit
     bool is_draining() const noexcept;
     socket_core& socket() const noexcept { return *socket_.get(); }
     const socket_ref& reference() const noexcept { return socket_; }
+    silence& so_far() noexcept { return so_far_; }
 
     static void* operator new(std::size_t size) { return sennit::detail::frame_pool::allocate(size); }
     static void operator delete(void* connection, std::size_t size) noexcept {
@@ -54,6 +56,7 @@ class served_connection final : public sennit::detail::task_owner, public sennit
     server& owner_;
     socket_ref socket_;
     peer_count* counted_;
+    silence so_far_;
 };
 
 /// What `server::admit` decided.
@@ -72,7 +75,7 @@ class server {
     server(const server&) = delete;
     server& operator=(const server&) = delete;
 
-    /// Begins to listen for the request to stop.
+    /// Begins to listen for the request to stop, and to look after the connections.
     void start();
 
     /// The scope of accepting, which stops before the connections do.
@@ -82,6 +85,7 @@ class server {
     bool is_full() const noexcept { return connections_.size() >= max_connections_; }
     /// Suspends until a connection ends.
     event::wait_awaiter room() noexcept {
+        has_become_full_.set();
         ended_.reset();
         return ended_.wait();
     }
@@ -108,6 +112,9 @@ class server {
 
     task<> watch_for_stop();
     task<> end_after_timeout();
+    task<> end_long_waits();
+    /// No further connection can be taken.
+    bool is_pressed() const noexcept { return is_full() || back_off_ != duration::zero(); }
     /// Whether it is time for another line on standard error.
     bool may_complain() noexcept;
 
@@ -115,6 +122,9 @@ class server {
     serve_options options_;
     std::size_t max_connections_;
     stop_state::drain_guard guard_;
+    wait_limits limits_;
+    event arrived_;
+    event has_become_full_;
     event ended_;
     duration back_off_{};
     time_point next_complaint_ = time_point::min();

@@ -51,6 +51,20 @@ class socket_core final : public sennit::detail::loop_resource {
     int claim(direction half, socket_operation& user) noexcept;
     void give_back(direction half) noexcept;
 
+    /// Whether an operation uses this half now.
+    bool is_used(direction half) const noexcept { return users_[static_cast<std::size_t>(half)] != nullptr; }
+    /// The operation that uses this half has moved something, or has come to its end.
+    void mark_moved(direction half) noexcept { moved_ |= bit(half); }
+    /// Whether that has happened since the last time this was asked; true the first time.
+    bool take_moved(direction half) noexcept {
+        const bool moved = (moved_ & bit(half)) != 0;
+        moved_ &= static_cast<std::uint8_t>(~bit(half));
+        return moved;
+    }
+    /// Has the operation that uses this half fail with ETIMEDOUT, unless it still has a result.
+    void time_out(direction half) noexcept;
+    bool has_timed_out(direction half) const noexcept { return (timed_out_ & bit(half)) != 0; }
+
     /// Counts the buffers that are lent to receivers of this socket.
     void lease_begins() noexcept { ++leases_; }
     void lease_ended() noexcept {
@@ -77,6 +91,9 @@ class socket_core final : public sennit::detail::loop_resource {
 
   private:
     ~socket_core() = default;
+    static constexpr std::uint8_t bit(direction half) noexcept {
+        return static_cast<std::uint8_t>(1u << static_cast<unsigned>(half));
+    }
     bool busy() const noexcept { return users_[0] != nullptr || users_[1] != nullptr; }
     void delete_if_unused() noexcept {
         if (references_ == 0 && leases_ == 0 && !busy()) delete this;
@@ -93,6 +110,8 @@ class socket_core final : public sennit::detail::loop_resource {
     bool closing_ = false;
     bool receiving_ended_ = false;
     std::uint16_t leases_ = 0;
+    std::uint8_t moved_ = bit(direction::receiving) | bit(direction::sending);
+    std::uint8_t timed_out_ = 0;
 };
 
 /// A counted reference to a socket; the last one closes it.
