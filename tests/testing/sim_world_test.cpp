@@ -245,6 +245,33 @@ TEST(SimWorld, AStuckRunNamesWhatIsNoSocketToo) {
     EXPECT_NE(report.find("event"), report.npos) << report;
 }
 
+TEST(SimWorld, TimersThatComeToNothingDoNotHideThatARunIsStuck) {
+    sim_world world;
+    sim_host& server = world.add_host("server", {"10.0.0.1"});
+    sim_host& client = world.add_host("client", {"10.0.0.2"});
+    server.spawn([]() -> task<> {
+        auto listener = co_await net::tcp_listener::bind({"10.0.0.1", 7});
+        // The server looks at its connection now and then, which does not help a handler that waits for no peer.
+        co_await net::serve(listener, [](net::tcp_stream) -> task<> {
+            event never;
+            co_await never.wait();
+        });
+    });
+    client.spawn([]() -> task<> {
+        auto stream = co_await net::tcp_stream::connect({"10.0.0.1", 7});
+        std::array<std::byte, 16> buffer;
+        co_await stream.recv(buffer);
+    });
+    std::string report;
+    try {
+        world.run();
+    } catch (const stuck& why) {
+        report = why.what();
+    }
+    EXPECT_NE(report.find("nothing but timers"), report.npos) << report;
+    EXPECT_NE(report.find("event"), report.npos) << report;
+}
+
 TEST(SimWorld, ADescriptorOfTheSimulationIsNoRealOne) {
     sim_world world;
     sim_host& host = world.add_host("host");

@@ -67,6 +67,10 @@ class network {
     /// Lets everything happen whose time has come.
     void run_due();
 
+    /// How many operations have completed, on any host.
+    std::uint64_t completions() const noexcept { return completions_; }
+    void count_completion() noexcept { ++completions_; }
+
     /// A new host; it lives as long as the network.
     kernel& add_host(std::string name, std::vector<ip> addresses);
     std::size_t size() const noexcept { return kernels_.size(); }
@@ -91,6 +95,7 @@ class network {
     decisions choose_;
     time_point now_;
     std::uint64_t next_sequence_ = 0;
+    std::uint64_t completions_ = 0;
     std::vector<std::unique_ptr<kernel>> kernels_;  // before what holds sockets, which use them to the end
     std::vector<std::unique_ptr<event>> queue_;     // a heap, the earliest at the front
     std::map<std::pair<std::size_t, std::size_t>, link> links_;

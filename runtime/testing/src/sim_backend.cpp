@@ -276,6 +276,7 @@ bool sim_backend::deliver_ended() {
         } else {
             --in_flight_;
         }
+        net_->count_completion();
         each->complete(done);
     }
     return true;

@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <cstdint>
 #include <exception>
+#include <utility>
 
 #include <sennit/detail/misuse.hpp>
 #include <sennit/testing/sim_backend.hpp>
@@ -66,6 +69,10 @@ task<> run_main(task<> main, world_state& world) {
     }
     --world.running;
 }
+
+// Timers can go by for ever without anything coming of it, as when a server looks after idle connections.
+constexpr duration longest_silence = std::chrono::hours(7 * 24);
+constexpr int steps_in_silence = 10'000;
 
 [[noreturn]] void end_stuck(const network& net, const std::string& waits) {
     const std::string text = "everybody waits and nothing can happen any more\n" + waits + describe_sockets(net);
@@ -223,8 +230,17 @@ void sim_world::throw_failure() {
 }
 
 void sim_world::run() {
+    std::uint64_t completions = 0;
+    time_point last_completion = now();
+    int steps_since = 0;
     while (state_->running != 0 && state_->failure == nullptr) {
         if (!step(no_deadline)) throw stuck("everybody waits and nothing can happen any more\n" + describe());
+        if (std::exchange(completions, state_->net->completions()) != completions) {
+            last_completion = now();
+            steps_since = 0;
+        } else if (++steps_since > sim::steps_in_silence && now() - last_completion > sim::longest_silence) {
+            throw stuck("everybody waits and nothing but timers has happened for a week\n" + describe());
+        }
     }
     throw_failure();
 }

@@ -25,7 +25,8 @@ class sim_backend;
 struct world_state;
 }  // namespace sim
 
-/// Thrown by `sim_world::run` when tasks wait and nothing can happen any more. The text lists what each host waits for,
+/// Thrown by `sim_world::run` when tasks wait and nothing can happen any more, or when for a week of its time and
+/// 10,000 steps timers were all that has happened. The text lists what each host waits for,
 /// and a cycle of waiting if there is one.
 class stuck : public std::runtime_error {
   public:
