@@ -164,16 +164,17 @@ task<> serve_member(net::tcp_stream stream, chat_room& room) {
     }
 }
 
-task<> serve(const app::server_flags& flags) {
+task<> serve(const app::stream_server_flags& flags) {
     auto listener = co_await net::tcp_listener::bind(flags.where());
     co_await app::announce(listener.local_endpoint(), flags.verbose);
     chat_room room;
     const auto handler = [&room](net::tcp_stream client) { return serve_member(std::move(client), room); };
-    co_await net::serve(listener, handler);
+    co_await net::serve(listener, handler, flags.limits);
 }
 
 int main(int argc, char** argv) {
-    app::server_flags flags;
+    app::stream_server_flags flags;
+    flags.limits.idle_timeout = 60min;  // a guest may only read, and a room may be quiet
     app::command_line("A chat, line by line: connect to it with `nc` or `telnet`.").add(flags).parse(argc, argv);
     return app::run(flags, serve(flags));
 }

@@ -56,14 +56,14 @@ task<> handle_connection(net::tcp_stream peer) {
     co_await move_on_after(1s, say_goodbye(peer));
 }
 
-task<> serve(const app::server_flags& flags) {
+task<> serve(const app::stream_server_flags& flags) {
     auto listener = co_await net::tcp_listener::bind(flags.where());
     co_await app::announce(listener.local_endpoint(), flags.verbose);
-    co_await net::serve(listener, handle_connection<time_handler>);
+    co_await net::serve(listener, handle_connection<time_handler>, flags.limits);
 }
 
 int main(int argc, char** argv) {
-    app::server_flags flags;
+    app::stream_server_flags flags;
     app::command_line("Answers one line with `[Mon Nov 23 21:07:41 2026] ` and the line, and closes.")
         .add(flags)
         .parse(argc, argv);

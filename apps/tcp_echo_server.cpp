@@ -21,19 +21,19 @@ task<> echo(net::tcp_stream peer, app::traffic& total) {
     }
 }
 
-task<> serve(const app::server_flags& flags) {
+task<> serve(const app::stream_server_flags& flags) {
     auto listener = co_await net::tcp_listener::bind(flags.where());
     co_await app::announce(listener.local_endpoint(), flags.verbose);
 
     app::traffic total;
     // A lambda with captures is named before it is passed: g++ 12 destroys temporary ones twice around co_await.
     const auto handler = [&total](net::tcp_stream peer) { return echo(std::move(peer), total); };
-    co_await net::serve(listener, handler);  // until Ctrl-C; then connections finish what has arrived
+    co_await net::serve(listener, handler, flags.limits);  // until Ctrl-C; then connections finish what has arrived
     total.print("connections");
 }
 
 int main(int argc, char** argv) {
-    app::server_flags flags;
+    app::stream_server_flags flags;
     app::command_line("Sends back every byte it receives.").add(flags).parse(argc, argv);
     return app::run(flags, serve(flags));
 }

@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 struct options : app::loop_flags {
     app::host_and_port listen;
     app::host_and_port target;
+    net::serve_options limits;
 };
 
 // One direction. It reads no more than it can send on, so a slow receiver slows its sender down and nothing piles up
@@ -42,14 +43,16 @@ task<> serve(const options& flags) {
     auto listener = co_await net::tcp_listener::bind({flags.listen.host, flags.listen.port});
     co_await app::announce(listener.local_endpoint(), flags.verbose);
     const auto handler = [&flags](net::tcp_stream client) { return forward(std::move(client), flags.target); };
-    co_await net::serve(listener, handler);
+    co_await net::serve(listener, handler, flags.limits);
 }
 
 int main(int argc, char** argv) {
     options flags;
+    flags.limits.descriptors_per_connection = 2;  // one to each side
     app::command_line("Forwards each connection to another server.")
         .listening_place("LISTEN", flags.listen, "where to listen: [ADDRESS:]PORT, port 0 for any that is free")
         .target_place("TARGET", flags.target, "where to forward to: [HOST:]PORT")
+        .add(flags.limits)
         .add(static_cast<app::loop_flags&>(flags))
         .flag("--verbose", flags.verbose, "also prints why the backend was chosen")
         .parse(argc, argv);

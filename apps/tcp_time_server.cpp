@@ -20,14 +20,14 @@ task<> tell_time(net::tcp_stream peer) {
     }
 }
 
-task<> serve(const app::server_flags& flags) {
+task<> serve(const app::stream_server_flags& flags) {
     auto listener = co_await net::tcp_listener::bind(flags.where());
     co_await app::announce(listener.local_endpoint(), flags.verbose);
-    co_await net::serve(listener, tell_time);
+    co_await net::serve(listener, tell_time, flags.limits);
 }
 
 int main(int argc, char** argv) {
-    app::server_flags flags;
+    app::stream_server_flags flags;
     app::command_line("Answers each chunk it receives with `[Mon Nov 23 21:07:41 2026] Oh?`.")
         .add(flags)
         .parse(argc, argv);

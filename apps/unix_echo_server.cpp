@@ -27,7 +27,7 @@ task<> serve(const app::unix_server_flags& flags) {
 
     app::traffic total;
     const auto handler = [&total](net::unix_stream peer) { return echo(std::move(peer), total); };
-    co_await net::serve(listener, handler);
+    co_await net::serve(listener, handler, flags.limits);
     total.print("connections");
 }
 

@@ -89,8 +89,19 @@ command_line& command_line::add(unix_path& path) {
     return *this;
 }
 
+command_line& command_line::add(stream_server_flags& flags) {
+    add(static_cast<server_flags&>(flags));
+    return add(flags.limits);
+}
+
+command_line& command_line::add(sennit::net::serve_options& limits) {
+    time("--idle-timeout", *limits.idle_timeout, "ends a connection on which nothing moves for so long");
+    return time("--send-timeout", *limits.send_timeout, "ends a connection whose peer reads nothing for so long");
+}
+
 command_line& command_line::add(unix_server_flags& flags) {
     add(flags.path);
+    add(flags.limits);
     flag("--verbose", flags.verbose, "also prints why the backend was chosen");
     return add(static_cast<loop_flags&>(flags));
 }
@@ -108,8 +119,7 @@ command_line& command_line::number(const char* name, std::uint64_t& value, std::
 }
 
 command_line& command_line::time(const char* name, duration& value, const char* help) {
-    const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(value).count();
-    state_->add(name, "TIME", "a time such as 2s, 500ms or 1m", fmt::format("{}ms", milliseconds), help,
+    state_->add(name, "TIME", "a time such as 2s, 500ms or 1m", time_text(value), help,
                 [&value](const std::string& text) { value = time_from(text); });
     return *this;
 }

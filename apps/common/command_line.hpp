@@ -7,6 +7,7 @@
 
 #include <sennit/backend.hpp>
 #include <sennit/net/endpoint.hpp>
+#include <sennit/net/serve_options.hpp>
 #include <sennit/time.hpp>
 
 namespace app {
@@ -25,6 +26,11 @@ struct server_flags : loop_flags {
     sennit::net::endpoint where() const { return {host, port}; }
 };
 
+/// The same for a server of connections, with `--idle-timeout` and `--send-timeout`.
+struct stream_server_flags : server_flags {
+    sennit::net::serve_options limits;
+};
+
 /// Whom a client calls: `--host`, a name or an IP address, and `--port`.
 struct client_flags : loop_flags {
     std::string host = "127.0.0.1";
@@ -40,6 +46,7 @@ struct unix_path {
 
 struct unix_server_flags : loop_flags {
     unix_path path;
+    sennit::net::serve_options limits;
 };
 
 /// A host and a port in one word: `127.0.0.1:80`, `[::1]:80`, `example.org:80`, or `80` for 127.0.0.1.
@@ -59,6 +66,8 @@ class command_line {
 
     command_line& add(loop_flags& flags);
     command_line& add(server_flags& flags);
+    command_line& add(stream_server_flags& flags);
+    command_line& add(sennit::net::serve_options& limits);
     command_line& add(client_flags& flags);
     command_line& add(unix_path& path);
     command_line& add(unix_server_flags& flags);

@@ -79,6 +79,13 @@ duration time_from(const std::string& text) {
     return one * static_cast<duration::rep>(count);
 }
 
+std::string time_text(duration time) {
+    const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
+    if (milliseconds % 60'000 == 0) return fmt::format("{}m", milliseconds / 60'000);
+    if (milliseconds % 1'000 == 0) return fmt::format("{}s", milliseconds / 1'000);
+    return fmt::format("{}ms", milliseconds);
+}
+
 host_and_port place_from(const std::string& text, std::uint64_t least_port) {
     host_and_port place;
     const auto colon = text.rfind(':');

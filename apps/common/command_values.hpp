@@ -30,6 +30,8 @@ std::string host_from(const std::string& text);
 sennit::backend_kind backend_from(const std::string& text);
 /// A number up to a million and its unit: 500ms, 2s, 1m.
 sennit::duration time_from(const std::string& text);
+/// The way back, with the largest unit that leaves no rest.
+std::string time_text(sennit::duration time);
 /// `host_and_port`, with a port from `least_port` on.
 host_and_port place_from(const std::string& text, std::uint64_t least_port);
 /// What `unix_path` can name a socket with; gives the text.
