@@ -95,9 +95,9 @@ struct shutdown_request {
     int how;
 };
 
-using request = std::variant<accept_request, connect_request, recv_request, recv_lease_request, send_request,
-                             recvmsg_request, sendmsg_request, recvmmsg_request, sendmmsg_request, poll_request,
-                             shutdown_request>;
+using request =
+    std::variant<accept_request, connect_request, recv_request, recv_lease_request, send_request, recvmsg_request,
+                 sendmsg_request, recvmmsg_request, sendmmsg_request, poll_request, shutdown_request>;
 
 /// The descriptor a request is about; every request has exactly one.
 int descriptor_of(const request& what) noexcept;
