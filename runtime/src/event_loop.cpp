@@ -54,7 +54,9 @@ void free_fork_witness(const unsigned char* witness) noexcept {
 
 }  // namespace
 
-event_loop::event_loop(const event_loop_options& options) : event_loop(make_backend(options)) {}
+event_loop::event_loop(const event_loop_options& options) : event_loop(make_backend(options)) {
+    spin_ = options.spin;
+}
 
 event_loop::event_loop(chosen_backend chosen)
     : io_(chosen.implementation.get()),
@@ -109,7 +111,20 @@ void event_loop::run_once(time_point latest) {
     // A turn that had something to do does not sleep: it may have been what the caller waits for.
     if (run_due_and_ready()) latest = time_point::min();
     // 4. How long there is nothing to do. 5. Submit, sleep and collect, in one call.
-    io_->wait(std::min(latest, next_deadline()));
+    wait(std::min(latest, next_deadline()));
+}
+
+void event_loop::wait(time_point deadline) {
+    if (spin_ > duration::zero() && deadline != time_point::min()) [[unlikely]] {
+        const time_point end = std::min(deadline, io_->now() + spin_);
+        const std::size_t in_flight = io_->in_flight();
+        do {
+            io_->wait(time_point::min());
+            // What has ended may have been what the caller waits for, also where it made nobody ready.
+            if (!ready_.empty() || mailbox_->has_mail() || io_->in_flight() != in_flight) return;
+        } while (io_->now() < end);
+    }
+    io_->wait(deadline);
 }
 
 void event_loop::run_until_empty(const task_group& group) {
@@ -119,7 +134,7 @@ void event_loop::run_until_empty(const task_group& group) {
         run_due_and_ready();
         // The last task ends in the line above; after that nothing may come any more that would end a sleep.
         if (group.size() == 0) return;
-        io_->wait(next_deadline());
+        wait(next_deadline());
     }
 }
 

@@ -54,6 +54,14 @@ CANDIDATES = (
         without=("udp", "proxy"),
     ),
     Candidate(
+        "spin-uring",
+        "sennit on io_uring, spinning",
+        "io_uring",
+        "sennit_echo",
+        ("--backend", "io_uring", "--spin", "100"),
+        without=("udp", "proxy"),
+    ),
+    Candidate(
         "asio-uring",
         "Asio coroutines on io_uring",
         "io_uring",

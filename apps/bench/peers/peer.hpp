@@ -15,6 +15,7 @@ struct peer_options {
     std::uint16_t port = 0;
     std::uint16_t upstream = 0;
     bool lease = false;
+    int spin = 0;  ///< microseconds
 };
 
 /// Ends the program when the command line is not understood.
@@ -36,12 +37,15 @@ inline peer_options read_peer_options(int argc, char** argv) {
             options.upstream = static_cast<std::uint16_t>(std::atoi(value));
         } else if (name == "--backend") {
             options.backend = value;
+        } else if (name == "--spin") {
+            options.spin = std::atoi(value);
         } else if (name != "--size") {  // a hint that only some have a use for
             understood = false;
         }
     }
     if (!understood || (options.mode == "proxy" && options.upstream == 0)) {
-        std::fprintf(stderr, "%s tcp|udp|proxy --port P [--size BYTES] [--upstream P] [--backend NAME] [--lease]\n",
+        std::fprintf(stderr,
+                     "%s tcp|udp|proxy --port P [--size BYTES] [--upstream P] [--backend NAME] [--lease] [--spin US]\n",
                      argv[0]);
         std::exit(2);
     }

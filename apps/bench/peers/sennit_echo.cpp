@@ -1,5 +1,6 @@
 // Echo and proxy with sennit, written as a user would write them.
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <sennit/net/serve.hpp>
@@ -86,5 +87,8 @@ backend_kind kind_named(std::string_view name) {
 
 int main(int argc, char** argv) {
     const peer_options options = read_peer_options(argc, argv);
-    return run(serve(options), event_loop_options{kind_named(options.backend)});
+    event_loop_options how;
+    how.backend = kind_named(options.backend);
+    how.spin = std::chrono::microseconds(options.spin);
+    return run(serve(options), how);
 }

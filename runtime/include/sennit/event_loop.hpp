@@ -135,6 +135,7 @@ class event_loop {
   private:
     void check_usable() const;
     void run_until_empty(const task_group& group);
+    void wait(time_point deadline);
     /// Returns whether there was anything.
     bool run_due_and_ready();
     void run_ready();
@@ -156,6 +157,7 @@ class event_loop {
     std::unique_ptr<blocking_pool> blocking_;
     std::unique_ptr<task_group> root_;
     const unsigned char* wiped_on_fork_;
+    duration spin_{};
 };
 
 }  // namespace sennit

@@ -2,6 +2,8 @@
 
 #include <cstddef>
 
+#include <sennit/time.hpp>
+
 namespace sennit {
 
 /// Which backend to use.
@@ -29,6 +31,11 @@ struct event_loop_options {
     bool hosted = false;
 
     receive_buffer_options receive_buffers = {};
+
+    /// How long the loop looks for completions over and over before it sleeps. Answers come sooner where the wait for
+    /// the next request is shorter than this, because nobody has to be woken; the price is a core that is busy
+    /// meanwhile. Zero, the default, sleeps at once. A simulated world does not spin.
+    duration spin = duration::zero();
 };
 
 }  // namespace sennit
