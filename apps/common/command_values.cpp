@@ -81,7 +81,7 @@ duration time_from(const std::string& text) {
 
 std::string time_text(duration time) {
     const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
-    if (milliseconds % 60'000 == 0) return fmt::format("{}m", milliseconds / 60'000);
+    if (milliseconds != 0 && milliseconds % 60'000 == 0) return fmt::format("{}m", milliseconds / 60'000);
     if (milliseconds % 1'000 == 0) return fmt::format("{}s", milliseconds / 1'000);
     return fmt::format("{}ms", milliseconds);
 }
