@@ -232,8 +232,10 @@ TEST(SimWorld, AStuckRunSaysWhoWaitsForWhatAndInWhichCycle) {
 TEST(SimWorld, AStuckRunNamesWhatIsNoSocketToo) {
     sim_world world;
     sim_host& host = world.add_host("host");
-    host.spawn([]() -> task<> {
+    int waits = 0;
+    host.spawn([&]() -> task<> {
         event never;
+        waits = __LINE__ + 1;
         co_await never.wait();
     });
     std::string report;
@@ -242,7 +244,8 @@ TEST(SimWorld, AStuckRunNamesWhatIsNoSocketToo) {
     } catch (const stuck& why) {
         report = why.what();
     }
-    EXPECT_NE(report.find("event"), report.npos) << report;
+    EXPECT_NE(report.find("event at "), report.npos) << report;
+    EXPECT_NE(report.find(std::string(" -> ") + __FILE__ + ":" + std::to_string(waits) + "\n"), report.npos) << report;
 }
 
 TEST(SimWorld, ADescriptorOfTheSimulationIsNoRealOne) {
