@@ -258,5 +258,23 @@ TEST(SimWorld, ADescriptorOfTheSimulationIsNoRealOne) {
     EXPECT_EQ(world.leaks(), "");
 }
 
+TEST(SimWorld, ALeaseThatIsKeptIsALeak) {
+    sim_world world;
+    sim_host& host = world.add_host("host");
+    net::buffer_lease kept;
+    host.spawn([&]() -> task<> {
+        auto listener = co_await net::tcp_listener::bind({"127.0.0.1", 7});
+        auto stream = co_await net::tcp_stream::connect({"127.0.0.1", 7});
+        auto peer = co_await listener.accept();
+        co_await stream.send("kept");
+        kept = co_await peer.recv_lease();
+    });
+    world.run();
+    world.end_tasks();
+    EXPECT_EQ(world.leaks(), "host host: 1 receive buffers that were not given back\n");
+    kept = net::buffer_lease();
+    EXPECT_EQ(world.leaks(), "");
+}
+
 }  // namespace
 }  // namespace sennit::testing
