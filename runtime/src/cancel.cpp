@@ -6,6 +6,7 @@
 
 #include <sennit/cancel.hpp>
 #include <sennit/event_loop.hpp>
+#include <sennit/task.hpp>
 
 namespace sennit {
 
@@ -48,8 +49,11 @@ void cancel_scope::tell_waiters() noexcept {
 }
 
 void cancel_scope::describe(std::string& text, std::size_t depth) const {
-    waiters_.for_each(
-        [&](const detail::waiter& each) { text.append(2 * depth, ' ').append(each.waiting_for()).append(1, '\n'); });
+    waiters_.for_each([&](const detail::waiter& each) {
+        text.append(2 * depth, ' ').append(each.waiting_for()).append(" at ");
+        detail::append_places(text, each.handle);
+        text.append(1, '\n');
+    });
     children_.for_each([&](const cancel_scope& child) {
         std::string below;
         child.describe(below, depth + 1);

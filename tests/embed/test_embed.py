@@ -92,6 +92,7 @@ class SharedLibrary(OutsideProject):
         program = self.build_with_cmake("shared-cmake")
         self.assertIn("[libsennit.so.0]", self.needed_libraries(program))
         self.assert_echoes(program)
+        self.assert_simulates(program.with_name("protocol_test"))
 
     def test_cmake_refuses_another_series(self):
         directory = outside("cmake", "refused-cmake")
@@ -168,6 +169,7 @@ class Subproject(OutsideProject):
         program = self.build_with_cmake("static-cmake")
         self.assertNotIn("libsennit", self.needed_libraries(program))
         self.assert_echoes(program)
+        self.assert_simulates(program.with_name("protocol_test"))
 
 
 if __name__ == "__main__":

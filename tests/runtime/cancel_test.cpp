@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <exception>
+#include <regex>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -289,7 +290,7 @@ TEST_P(Cancel, TheLoopTellsWhoWaitsForWhat) {
             when_cancelled = loop().describe();
         });
     });
-    EXPECT_EQ(while_waiting,
+    EXPECT_EQ(std::regex_replace(while_waiting, std::regex(" at .*"), ""),
               "scope\n"
               "  scope\n"
               "    event\n"
@@ -297,6 +298,42 @@ TEST_P(Cancel, TheLoopTellsWhoWaitsForWhat) {
               "    scope\n"
               "      mutex\n");
     EXPECT_EQ(when_cancelled, "");
+}
+
+TEST_P(Cancel, TheLoopTellsWhereEachWaitStands) {
+    const auto here = [](unsigned line) { return __FILE__ ":" + std::to_string(line); };
+    event never;
+    std::string report;
+    unsigned waits = 0;
+    unsigned awaits = 0;
+    unsigned joins = 0;
+    const auto wait = [&]() -> task<> {
+        waits = __LINE__ + 1;
+        co_await never.wait();
+    };
+    const auto await = [&]() -> task<> {
+        awaits = __LINE__ + 1;
+        co_await wait();
+    };
+    run([&]() -> task<> {
+        const auto body = [&](task_group& group) -> task<> {
+            group.spawn([&]() -> task<> {
+                const auto spawn_it = [&](task_group& inner) -> task<> {
+                    inner.spawn(await());
+                    co_return;
+                };
+                joins = __LINE__ + 1;
+                co_await with_task_group(spawn_it);
+            });
+            for (int turn = 0; turn != 4; ++turn) co_await yield();
+            report = loop().describe();
+            group.cancel();
+        };
+        co_await with_task_group(body);
+    });
+    EXPECT_NE(report.find("event at " + here(awaits) + " -> " + here(waits) + "\n"), report.npos) << report;
+    EXPECT_TRUE(std::regex_search(report, std::regex("task group at .*" + here(joins) + " -> .*task_group.hpp:")))
+        << report;
 }
 
 TEST_F(CancelledOperation, ResultOfAnOperationWinsOverItsCancel) {

@@ -232,8 +232,10 @@ TEST(SimWorld, AStuckRunSaysWhoWaitsForWhatAndInWhichCycle) {
 TEST(SimWorld, AStuckRunNamesWhatIsNoSocketToo) {
     sim_world world;
     sim_host& host = world.add_host("host");
-    host.spawn([]() -> task<> {
+    int waits = 0;
+    host.spawn([&]() -> task<> {
         event never;
+        waits = __LINE__ + 1;
         co_await never.wait();
     });
     std::string report;
@@ -242,7 +244,8 @@ TEST(SimWorld, AStuckRunNamesWhatIsNoSocketToo) {
     } catch (const stuck& why) {
         report = why.what();
     }
-    EXPECT_NE(report.find("event"), report.npos) << report;
+    EXPECT_NE(report.find("event at "), report.npos) << report;
+    EXPECT_NE(report.find(std::string(" -> ") + __FILE__ + ":" + std::to_string(waits) + "\n"), report.npos) << report;
 }
 
 TEST(SimWorld, TimersThatComeToNothingDoNotHideThatARunIsStuck) {
@@ -279,6 +282,24 @@ TEST(SimWorld, ADescriptorOfTheSimulationIsNoRealOne) {
     EXPECT_GE(fd, 1'000'000);
     EXPECT_NE(world.leaks(), "");
     host.loop().io().close(fd);
+    EXPECT_EQ(world.leaks(), "");
+}
+
+TEST(SimWorld, ALeaseThatIsKeptIsALeak) {
+    sim_world world;
+    sim_host& host = world.add_host("host");
+    net::buffer_lease kept;
+    host.spawn([&]() -> task<> {
+        auto listener = co_await net::tcp_listener::bind({"127.0.0.1", 7});
+        auto stream = co_await net::tcp_stream::connect({"127.0.0.1", 7});
+        auto peer = co_await listener.accept();
+        co_await stream.send("kept");
+        kept = co_await peer.recv_lease();
+    });
+    world.run();
+    world.end_tasks();
+    EXPECT_EQ(world.leaks(), "host host: 1 receive buffers that were not given back\n");
+    kept = net::buffer_lease();
     EXPECT_EQ(world.leaks(), "");
 }
 

@@ -107,9 +107,8 @@ class [[nodiscard]] blocking_awaiter final : public blocking_call<Function>::lis
     blocking_awaiter(blocking_awaiter&& other) : function_(std::move(other.function_)) {}
 
     bool await_ready() const noexcept { return false; }
-    template <environment_promise Promise>
-    bool await_suspend(std::coroutine_handle<Promise> coroutine) {
-        const environment where = coroutine.promise().where;
+    bool await_suspend(awaiting coroutine) {
+        const environment where = coroutine.where();
         if (where.scope->is_cancelled()) return false;
         call_ = std::make_shared<call_type>(std::move(function_), where.loop->remote());
         if (where.loop->io().simulated() != nullptr) {

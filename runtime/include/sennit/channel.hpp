@@ -44,9 +44,8 @@ class channel {
             }
             return target_.put(this->value);
         }
-        template <detail::environment_promise Promise>
-        bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-            return this->wait_in(target_.senders_, coroutine.promise().where, coroutine);
+        bool await_suspend(detail::awaiting coroutine) noexcept {
+            return this->wait_in(target_.senders_, coroutine.where(), coroutine);
         }
         void await_resume() const {
             if (const auto sent = await_result(); !sent) throw std::system_error(sent.error(), "channel send");
@@ -70,9 +69,8 @@ class channel {
             this->value = source_.try_recv();
             return this->value.has_value() || source_.closed_;
         }
-        template <detail::environment_promise Promise>
-        bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-            return this->wait_in(source_.receivers_, coroutine.promise().where, coroutine);
+        bool await_suspend(detail::awaiting coroutine) noexcept {
+            return this->wait_in(source_.receivers_, coroutine.where(), coroutine);
         }
         std::optional<T> await_resume() {
             this->throw_if_cancelled();

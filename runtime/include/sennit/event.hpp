@@ -31,9 +31,8 @@ class event {
         wait_awaiter(wait_awaiter&& other) noexcept : list_waiter("event"), target_(other.target_) {}
 
         bool await_ready() const noexcept { return target_.set_; }
-        template <detail::environment_promise Promise>
-        bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-            return wait_in(target_.waiters_, coroutine.promise().where, coroutine);
+        bool await_suspend(detail::awaiting coroutine) noexcept {
+            return wait_in(target_.waiters_, coroutine.where(), coroutine);
         }
         void await_resume() const { throw_if_cancelled(); }
 

@@ -105,7 +105,7 @@ class event_loop {
     /// The threads for calls that block.
     blocking_pool& blocking();
 
-    /// What is being waited for, one line each, indented by scope.
+    /// What is being waited for, one line each, indented by scope, with the places of the `co_await`s that lead to it.
     std::string describe() const;
 
     // What awaiters use.

@@ -51,9 +51,8 @@ class mutex {
             target_.locked_ = true;
             return true;
         }
-        template <detail::environment_promise Promise>
-        bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-            return wait_in(target_.waiters_, coroutine.promise().where, coroutine);
+        bool await_suspend(detail::awaiting coroutine) noexcept {
+            return wait_in(target_.waiters_, coroutine.where(), coroutine);
         }
         mutex_lock await_resume() const {
             throw_if_cancelled();

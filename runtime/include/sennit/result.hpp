@@ -55,10 +55,7 @@ class result_awaiter final {
   public:
     explicit result_awaiter(Operation&& operation) : operation_(std::move(operation)) {}
     bool await_ready() noexcept { return operation_.await_ready(); }
-    template <environment_promise Promise>
-    auto await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-        return operation_.await_suspend(coroutine);
-    }
+    auto await_suspend(awaiting coroutine) noexcept { return operation_.await_suspend(coroutine); }
     auto await_resume() { return operation_.await_result(); }
 
   private:

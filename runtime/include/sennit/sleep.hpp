@@ -23,10 +23,7 @@ class [[nodiscard]] sleep_awaiter final : public waiter, private timer {
         : until_(other.until_), relative_(other.relative_), is_relative_(other.is_relative_) {}
 
     bool await_ready() const noexcept { return false; }
-    template <environment_promise Promise>
-    bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-        return start(coroutine.promise().where, coroutine);
-    }
+    bool await_suspend(awaiting coroutine) noexcept { return start(coroutine.where(), coroutine); }
     void await_resume() const {
         if (was_cancelled_) [[unlikely]]
             throw cancelled();

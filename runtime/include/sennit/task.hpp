@@ -5,7 +5,9 @@
 #include <exception>
 #include <memory>
 #include <new>
+#include <source_location>
 #include <stdexcept>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -64,7 +66,34 @@ class promise_base : public ready_node {
 
     environment where;
     std::exception_ptr error;
+    std::source_location place;  ///< of the co_await it waits in; for reports
 };
+
+/// A coroutine that begins to wait: what `await_suspend` is given. Made of a handle right where the `co_await` stands,
+/// so the default argument is that place. Keeping it costs a store and a word of the frame.
+class awaiting final {
+  public:
+    template <environment_promise Promise>
+    awaiting(std::coroutine_handle<Promise> coroutine,
+             std::source_location place = std::source_location::current()) noexcept
+        : promise_(&coroutine.promise()), handle_(coroutine) {
+        promise_->place = place;
+    }
+
+    const environment& where() const noexcept { return promise_->where; }
+    operator std::coroutine_handle<>() const noexcept { return handle_; }
+
+  private:
+    promise_base* promise_;
+    std::coroutine_handle<> handle_;
+};
+
+// `append_places` finds the promise in a frame whose type it does not know; frames are aligned no better than this
+// anyway.
+inline constexpr std::size_t frame_alignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+
+/// Appends where a waiting coroutine waits and, before that, where those wait that await it: "a.cpp:12 -> b.cpp:30".
+void append_places(std::string& text, std::coroutine_handle<> waits);
 
 /// Hears of the end of the tasks it has spawned.
 class task_owner {
@@ -98,6 +127,8 @@ class final_awaiter {
 
 template <class T>
 class promise final : public promise_base {
+    static_assert(alignof(T) <= frame_alignment, "a coroutine frame has no place for a result so strictly aligned");
+
   public:
     promise() noexcept {}
     promise(const promise&) = delete;
@@ -168,10 +199,9 @@ class task_awaiter final {
 
     bool await_ready() const noexcept { return false; }
 
-    template <environment_promise Promise>
-    std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> parent) const noexcept {
+    std::coroutine_handle<> await_suspend(awaiting parent) const noexcept {
         promise<T>& promise = child_.promise();
-        promise.where = parent.promise().where;
+        promise.where = parent.where();
         promise.handle = parent;
         return transfer(*promise.where.loop, child_);
     }

@@ -80,17 +80,23 @@ class task_group final : public detail::task_owner {
     /// failed, and also when the group was cancelled by its own `cancel`.
     void rethrow();
 
-    class join_awaiter final : private detail::ready_node {
+    class join_awaiter final : public detail::waiter {
       public:
         explicit join_awaiter(task_group& group) noexcept : group_(group) {}
         bool await_ready() const noexcept { return group_.running_ == 0; }
-        void await_suspend(std::coroutine_handle<> joiner) noexcept {
-            handle = joiner;
+        void await_suspend(detail::awaiting joiner) noexcept {
+            // A cancelled scope takes nobody in, and yet there are children to wait for.
+            static_cast<void>(enroll(joiner.where(), joiner));
             group_.joiner_ = this;
         }
         void await_resume() const noexcept {}
 
+        const char* waiting_for() const noexcept override { return "task group"; }
+        /// The children are told as well, and end.
+        void cancel_wait() noexcept override {}
+
       private:
+        friend class task_group;
         task_group& group_;
     };
 
@@ -106,7 +112,7 @@ class task_group final : public detail::task_owner {
     event_loop* loop_;
     cancel_scope scope_;
     std::size_t running_ = 0;
-    detail::ready_node* joiner_ = nullptr;
+    join_awaiter* joiner_ = nullptr;
     std::exception_ptr error_;
     on_failure policy_;
     bool child_cancelled_ = false;
@@ -116,7 +122,7 @@ inline void task_group::child_ended(detail::promise<void>& child) noexcept {
     if (child.error != nullptr) [[unlikely]]
         failed(std::move(child.error));
     loop_->retire(std::coroutine_handle<detail::promise<void>>::from_promise(child));
-    if (--running_ == 0 && joiner_ != nullptr) loop_->schedule(*std::exchange(joiner_, nullptr));
+    if (--running_ == 0 && joiner_ != nullptr) std::exchange(joiner_, nullptr)->resume_later();
 }
 
 namespace detail {

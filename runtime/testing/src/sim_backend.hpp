@@ -57,6 +57,9 @@ class sim_backend final : public backend, public simulated_machine {
         return !kernel_->attempts().empty() || !ended_.empty() || woken_.load(std::memory_order_acquire);
     }
 
+    /// Receive buffers that operations and leases hold.
+    std::size_t lent_buffers() const noexcept { return pool_->taken(); }
+
     kernel& host() noexcept { return *kernel_; }
     interference& disturb() noexcept { return interference_; }
 

@@ -292,6 +292,7 @@ std::string sim_world::leaks() const {
     for (const auto& each : hosts_) {
         complain(*each, each->open_descriptors(), "open descriptors");
         complain(*each, each->backend_->in_flight(), "operations in flight");
+        complain(*each, each->backend_->lent_buffers(), "receive buffers that were not given back");
     }
     return text;
 }

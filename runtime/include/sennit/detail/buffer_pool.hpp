@@ -57,6 +57,8 @@ class buffer_pool {
     }
     std::size_t buffer_size() const noexcept { return size_; }
     std::size_t most() const noexcept { return most_; }
+    /// Buffers that have been taken and not given back.
+    std::size_t taken() const noexcept { return references_ - 1; }
 
   private:
     static constexpr std::size_t chunk_buffers = 64;

@@ -17,8 +17,7 @@ class [[nodiscard]] lease_awaiter final : public socket_operation {
         : socket_operation(core, direction::receiving, recv_lease_request{core ? core->fd() : -1, 0}) {}
     lease_awaiter(lease_awaiter&&) noexcept = default;
 
-    template <sennit::detail::environment_promise Promise>
-    bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+    bool await_suspend(sennit::detail::awaiting coroutine) noexcept {
         return !has_too_many() && socket_operation::await_suspend(coroutine);
     }
 
@@ -52,8 +51,7 @@ class [[nodiscard]] lease_send_awaiter final {
     lease_send_awaiter(lease_send_awaiter&&) noexcept = default;
 
     bool await_ready() const noexcept { return false; }
-    template <sennit::detail::environment_promise Promise>
-    bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+    bool await_suspend(sennit::detail::awaiting coroutine) noexcept {
         return make_operation() && sending_->await_suspend(coroutine);
     }
     void await_resume() {

@@ -19,10 +19,7 @@ class memory_pipe;
 class memory_operation : public sennit::detail::waiter {
   public:
     bool await_ready() const noexcept { return false; }
-    template <sennit::detail::environment_promise Promise>
-    bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-        return start(coroutine.promise().where, coroutine);
-    }
+    bool await_suspend(sennit::detail::awaiting coroutine) noexcept { return start(coroutine.where(), coroutine); }
 
     const char* waiting_for() const noexcept override { return name_; }
 

@@ -18,9 +18,8 @@ class socket_operation : public operation {
   public:
     bool await_ready() const noexcept { return false; }
 
-    template <sennit::detail::environment_promise Promise>
-    bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-        return start_on_socket(coroutine.promise().where, coroutine);
+    bool await_suspend(sennit::detail::awaiting coroutine) noexcept {
+        return start_on_socket(coroutine.where(), coroutine);
     }
 
     void complete(completion done) noexcept override { finish_on_socket(done.result); }

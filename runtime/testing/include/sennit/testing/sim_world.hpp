@@ -138,7 +138,7 @@ class sim_world {
     /// What every host waits for.
     std::string describe() const;
 
-    /// Everything the hosts have open and in flight, in words; empty when that is nothing.
+    /// Everything the hosts have open, in flight and lent to receivers, in words; empty when that is nothing.
     std::string leaks() const;
 
     /// For this library's own checks.
