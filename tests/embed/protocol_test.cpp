@@ -36,6 +36,7 @@ task<> expect_answer(int& answer) {
 }
 
 int main() {
+    // [readme]
     testing::sim_world world;
     auto& server = world.add_host("server", {"10.0.0.1"});
     auto& client = world.add_host("client", {"10.0.0.2"});
@@ -46,6 +47,7 @@ int main() {
     server.spawn_background(serve_counting());
     client.spawn(expect_answer(answer));
     world.run();
+    // [/readme]
     std::printf("answer: %d\n", answer);
     return answer == 42 ? 0 : 1;
 }

@@ -10,6 +10,7 @@ import sys
 import time
 
 import fuzzing
+import invariants
 import machine
 import results
 import soaking
@@ -34,6 +35,7 @@ def parse_arguments():
     parser.add_argument("--again", action="store_true", help="runs also what has not changed")
     parser.add_argument("--fuzz", type=int, metavar="SECONDS", help=FUZZING)
     parser.add_argument("--seed", type=int, help="has the swarm run this seed alone, and tells what happened")
+    parser.add_argument("--invariants", action="store_true", help="writes docs/invariants.md from the last run")
     parser.add_argument("--list", action="store_true", help="names the suites and stops")
     return parser.parse_args()
 
@@ -170,6 +172,15 @@ def replay(seed):
     return 1 if run.failed else 0
 
 
+def write_invariants():
+    try:
+        print(invariants.write_page())
+    except invariants.NotShown as reason:
+        print(reason, file=sys.stderr)
+        return 1
+    return 0
+
+
 def restrict(candidates, names):
     """Splits the suites in those that match by their own name, and the rest with the names left for their tests."""
     by_name = [suite for suite in candidates if any(name in suite.name for name in names)]
@@ -188,6 +199,8 @@ def main():
         candidates = suites.usual_suites() + (suites.full_suites(clang) if arguments.full else [])
         print("\n".join(suite.name for suite in candidates))
         return 0
+    if arguments.invariants:
+        return write_invariants()
     try:
         needs = machine.LIBRARY_NEEDS + machine.APP_NEEDS + machine.TEST_NEEDS
         machine.ensure(machine.compiler_needs() + machine.TOOLS + needs)

@@ -62,14 +62,19 @@ task<> serve_for_a_while(sim_world& world, sim_host&) {
 TEST(ForEachCancellationPoint, AClientCanBeCancelledAnywhere) {
     const std::size_t runs = for_each_cancellation_point(ask_twice);
     EXPECT_GT(runs, 10u);
+    RecordProperty("cancellation_points", std::to_string(runs));
 }
 
 TEST(ForEachCancellationPoint, AServerCanBeCancelledAnywhereWithAnySeed) {
+    std::size_t all_runs = 0;
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         explore_options options;
         options.seed = seed;
-        EXPECT_GT(for_each_cancellation_point(serve_for_a_while, options), 5u);
+        const std::size_t runs = for_each_cancellation_point(serve_for_a_while, options);
+        EXPECT_GT(runs, 5u);
+        all_runs += runs;
     }
+    RecordProperty("cancellation_points", std::to_string(all_runs));
 }
 
 TEST(ForEachCancellationPoint, ChecksAfterEachRun) {
@@ -111,11 +116,15 @@ TEST(ForEachCancellationPoint, NoticesAnInvariantThatIsBroken) {
 
 TEST(ForEachFailure, EveryOperationOfAClientMayFail) {
     // A connect, and for each of the two questions a send and a receive.
-    EXPECT_EQ(for_each_failure(ask_twice), 1 + 5 + 1);
+    const std::size_t runs = for_each_failure(ask_twice);
+    EXPECT_EQ(runs, 1 + 5 + 1);
+    RecordProperty("failed_operations", std::to_string(runs - 1));
 }
 
 TEST(ForEachFailure, EveryOperationOfAServerMayFail) {
-    EXPECT_GT(for_each_failure(serve_for_a_while), 3u);
+    const std::size_t runs = for_each_failure(serve_for_a_while);
+    EXPECT_GT(runs, 3u);
+    RecordProperty("failed_operations", std::to_string(runs - 1));
 }
 
 TEST(ForEachFailure, NoticesAnErrorThatIsSwallowedForEver) {
