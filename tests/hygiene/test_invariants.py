@@ -26,6 +26,9 @@ def names_of_tests():
 
 
 class Invariants(unittest.TestCase):
+    def test_there_are_as_many_as_have_been_promised(self):
+        self.assertEqual(len(INVARIANTS), 25)
+
     def test_every_pattern_matches_a_test(self):
         names = set(names_of_tests())
         for _, patterns in INVARIANTS:

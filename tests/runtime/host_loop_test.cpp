@@ -10,10 +10,13 @@
 #include <algorithm>
 #include <chrono>
 #include <stdexcept>
+#include <string>
 #include <thread>
 
 #include "support/on_backends.hpp"
 
+#include <sennit/net/datagram_batch.hpp>
+#include <sennit/net/udp.hpp>
 #include <sennit/poll.hpp>
 #include <sennit/sleep.hpp>
 #include <sennit/task_group.hpp>
@@ -172,6 +175,23 @@ TEST_P(HostLoop, EventCountersWakeItEachTime) {
     while (!done) loop().run_once(no_deadline);  // the thread ends in any case
     peer.join();
     ::close(counter);
+}
+
+TEST_P(HostLoop, TheRestOfABatchIsSent) {
+    bool done = false;
+    std::size_t sent = 0;
+    loop().root().spawn([&]() -> task<> {
+        auto receiver = co_await net::udp_socket::bind({"127.0.0.1", 0});
+        auto sender = co_await net::udp_socket::bind({"127.0.0.1", 0});
+        net::datagram_batch batch(4, 65535);
+        const std::string too_long(65535, 'x');
+        for (int i = 0; i != 3; ++i) batch.push_back(too_long, receiver.local_endpoint());
+        batch.push_back("short", receiver.local_endpoint());
+        sent = co_await sender.send_batch(batch);
+        done = true;
+    });
+    EXPECT_TRUE(host_loop(loop(), done));
+    EXPECT_EQ(sent, 1u);
 }
 
 TEST_P(HostLoop, TheOptionIsAskedForWhenItIsMissing) {

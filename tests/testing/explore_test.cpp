@@ -19,6 +19,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// The first one, and the one that ends before it comes to its point.
+constexpr std::size_t undisturbed_runs = 2;
+
 task<> echo(net::tcp_stream peer) {
     std::array<std::byte, 4096> buffer;
     while (const auto n = co_await peer.recv(buffer)) co_await peer.send(const_bytes(buffer).first(n));
@@ -62,19 +65,19 @@ task<> serve_for_a_while(sim_world& world, sim_host&) {
 TEST(ForEachCancellationPoint, AClientCanBeCancelledAnywhere) {
     const std::size_t runs = for_each_cancellation_point(ask_twice);
     EXPECT_GT(runs, 10u);
-    RecordProperty("cancellation_points", std::to_string(runs));
+    RecordProperty("cancellation_points", std::to_string(runs - undisturbed_runs));
 }
 
 TEST(ForEachCancellationPoint, AServerCanBeCancelledAnywhereWithAnySeed) {
-    std::size_t all_runs = 0;
+    std::size_t points = 0;
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         explore_options options;
         options.seed = seed;
         const std::size_t runs = for_each_cancellation_point(serve_for_a_while, options);
         EXPECT_GT(runs, 5u);
-        all_runs += runs;
+        points += runs - undisturbed_runs;
     }
-    RecordProperty("cancellation_points", std::to_string(all_runs));
+    RecordProperty("cancellation_points", std::to_string(points));
 }
 
 TEST(ForEachCancellationPoint, ChecksAfterEachRun) {
@@ -118,13 +121,13 @@ TEST(ForEachFailure, EveryOperationOfAClientMayFail) {
     // A connect, and for each of the two questions a send and a receive.
     const std::size_t runs = for_each_failure(ask_twice);
     EXPECT_EQ(runs, 1 + 5 + 1);
-    RecordProperty("failed_operations", std::to_string(runs - 1));
+    RecordProperty("failed_operations", std::to_string(runs - undisturbed_runs));
 }
 
 TEST(ForEachFailure, EveryOperationOfAServerMayFail) {
     const std::size_t runs = for_each_failure(serve_for_a_while);
     EXPECT_GT(runs, 3u);
-    RecordProperty("failed_operations", std::to_string(runs - 1));
+    RecordProperty("failed_operations", std::to_string(runs - undisturbed_runs));
 }
 
 TEST(ForEachFailure, NoticesAnErrorThatIsSwallowedForEver) {

@@ -119,8 +119,10 @@ void uring_backend::wait(time_point deadline) {
     if (parked_.empty() && ring_.unsubmitted() == 0) due_shutdowns_.splice_back(shutdowns_);
     reap();
     run_shutdowns();
-    // There may be more buffers than it seemed, which a host loop that sleeps on the ring must hear of.
-    if (!unlent_.empty() && (group_.available() != 0 || pool_->can_take())) [[unlikely]]
+    // There may be more buffers than it seemed, and the rest of a batch may be left to send. A host loop that sleeps on
+    // the ring must hear of both.
+    const bool lends_more = !unlent_.empty() && (group_.available() != 0 || pool_->can_take());
+    if (lends_more || !calls_.empty()) [[unlikely]]
         wake();
 }
 
