@@ -23,7 +23,7 @@ were skipped. A suite that was good and whose files have not changed since is no
 NAMES = """\
 part of the name of a suite, as in `net` or `embed`, or of a test, as in `TcpStream`; only what matches is run"""
 FUZZING = "has the swarm run fresh seeds, then libFuzzer new inputs for the parsers, each for so long"
-WORKERS = 2
+WORKERS = 3  # on two cores: many tests wait more than they compute
 SKIPPED_NAMES = 4  # that are listed for one reason
 
 
