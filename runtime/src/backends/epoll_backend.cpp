@@ -92,6 +92,12 @@ void epoll_backend::cancel(operation& what) noexcept {
 }
 
 void epoll_backend::wait(time_point deadline) {
+    try_and_collect(deadline);
+    // A host loop that sleeps on the epoll descriptor must hear of work that is left over.
+    if (pollable_ && !attempts_->empty()) wake();
+}
+
+void epoll_backend::try_and_collect(time_point deadline) {
     delivered_ = 0;
 
     operation_list ended;
@@ -119,8 +125,6 @@ void epoll_backend::wait(time_point deadline) {
     epoll_event events[events_at_once];
     const int count = set_.wait(events, events_at_once, rest);
     for (int i = 0; i < count; ++i) on_event(events[i]);
-    // A host loop that sleeps on the epoll descriptor must hear of work that is left over.
-    if (delivered_ == 0 && !attempts_->empty()) wake();
 }
 
 void epoll_backend::run(operation_list& batch, std::uint32_t reported) noexcept {

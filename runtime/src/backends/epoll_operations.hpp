@@ -43,6 +43,7 @@ class epoll_backend final : public kernel_backend {
     static constexpr std::chrono::milliseconds shortest_retry{1};
     static constexpr std::chrono::milliseconds longest_retry{50};
 
+    void try_and_collect(time_point deadline);
     void try_once(operation& what, std::uint32_t reported) noexcept;
     void run(operation_list& batch, std::uint32_t reported) noexcept;
     void on_event(const epoll_event& event) noexcept;
