@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 #include <variant>
 
 #include "buffer_check.hpp"
@@ -20,6 +21,10 @@ namespace {
 unsigned transfer_size(std::size_t size) noexcept {
     constexpr std::size_t most = std::numeric_limits<std::int32_t>::max();
     return static_cast<unsigned>(std::min(size, most));
+}
+
+bool is_send(const operation& what) noexcept {
+    return std::holds_alternative<send_request>(what.what()) || std::holds_alternative<sendmsg_request>(what.what());
 }
 
 }  // namespace
@@ -134,6 +139,10 @@ void uring_backend::submit(operation& what) noexcept {
     what.in_flight = {};
     what.in_flight.outstanding = 1;
     ++in_flight_;
+    if (!lone_.empty()) [[unlikely]]
+        fill_in(lone_.pop_front(), turn::behind_parked);
+    const bool first = std::exchange(may_hold_send_, false) && ring_.unsubmitted() == 0 && parked_.empty();
+    if (first && is_send(what)) return lone_.push_back(what);
     fill_in(what, turn::behind_parked);
 }
 
