@@ -12,6 +12,7 @@
 #include <string>
 #include <system_error>
 
+#include <sennit/backend.hpp>
 #include <sennit/detail/misuse.hpp>
 #include <sennit/net/detail/acceptor_core.hpp>
 

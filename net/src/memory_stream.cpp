@@ -7,6 +7,8 @@
 #include <system_error>
 #include <utility>
 
+#include "memory_pipe.hpp"
+
 #include <sennit/net/memory_stream.hpp>
 
 namespace sennit::net {
@@ -168,6 +170,10 @@ void memory_stream::close() noexcept {
     if (!is_open()) return;
     incoming()->close_receiving_end();
     outgoing()->close_sending_end();
+}
+
+bool memory_stream::is_open() const noexcept {
+    return connection_ && !incoming()->receiving_end_closed();
 }
 
 }  // namespace sennit::net

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include <sennit/backend.hpp>
 #include <sennit/event_loop.hpp>
 #include <sennit/operation.hpp>
 

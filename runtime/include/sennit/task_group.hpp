@@ -4,8 +4,8 @@
 #include <coroutine>
 #include <cstddef>
 #include <exception>
-#include <functional>
 #include <optional>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -106,7 +106,7 @@ class task_group final : public detail::task_owner {
   private:
     template <class Function, class... Arguments>
     static task<> run_kept(Function function, Arguments... arguments) {
-        co_await std::invoke(function, arguments...);
+        co_await std::apply(function, std::tie(arguments...));  // std::invoke, which <functional> is too much for
     }
 
     event_loop* loop_;

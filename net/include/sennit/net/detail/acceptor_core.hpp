@@ -68,6 +68,11 @@ class acceptor_core final : public operation, public sennit::detail::loop_resour
     bool released_ = false;
 };
 
+/// For a smart pointer.
+struct release_acceptor {
+    void operator()(acceptor_core* core) const noexcept { core->release(); }
+};
+
 /// The wait for one connection; the result is its descriptor.
 class accept_wait : public sennit::detail::waiter {
   public:
