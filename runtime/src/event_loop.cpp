@@ -67,7 +67,7 @@ event_loop::event_loop(chosen_backend chosen)
 }
 
 event_loop::~event_loop() {
-    if (thread_ != &detail::thread_marker) wrong_thread();
+    check_thread();
     if (*wiped_on_fork_ == 0) {
         // The ring, its operations and the threads belong to the parent; a child can only leave them alone.
         root().scope().unlink();
@@ -143,11 +143,11 @@ bool event_loop::run_due_and_ready() {
 }
 
 void event_loop::run_ready() {
-    for (int budget = resumptions_per_turn; budget != 0 && !ready_.empty(); --budget) {
+    resumptions_left_ = resumptions_per_turn;
+    while (resumptions_left_ != 0 && !ready_.empty()) {
+        --resumptions_left_;
         ready_.pop().handle.resume();
         while (transfer_) std::exchange(transfer_, nullptr).resume();
-        // The end of a spawned task transfers to nobody, so at most one has ended here.
-        if (retired_) std::exchange(retired_, nullptr).destroy();
     }
 }
 
@@ -178,8 +178,7 @@ int event_loop::poll_descriptor() const {
 }
 
 void event_loop::arm(detail::timer& timer, time_point deadline) noexcept {
-    if (thread_ != &detail::thread_marker) [[unlikely]]
-        wrong_thread();
+    check_thread();
     timers_->arm(timer, deadline);
 }
 

@@ -115,7 +115,7 @@ class [[nodiscard]] blocking_awaiter final : public blocking_call<Function>::lis
         if (where.scope->is_cancelled()) return false;
         call_ = std::make_shared<call_type>(std::move(function_), where.loop->remote());
         start_blocking(*where.loop, call_);
-        this->enroll(where, coroutine);
+        this->enroll(coroutine);
         call_->waiting = this;
         return true;
     }

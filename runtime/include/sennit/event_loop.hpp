@@ -120,15 +120,23 @@ class event_loop {
 
     /// Queues a coroutine behind those that are ready.
     void schedule(detail::ready_node& node) noexcept {
-        if (thread_ != &detail::thread_marker) [[unlikely]]
-            wrong_thread();
+        check_thread();
         ready_.push(node);
+    }
+    /// The same for a coroutine that runs and lets others go first. False, and not queued, when nobody else is ready
+    /// and the turn is not over: it would be the next one, so it goes on at once.
+    bool schedule_after_others(detail::ready_node& node) noexcept {
+        check_thread();
+        if (ready_.empty() && resumptions_left_ != 0) {
+            --resumptions_left_;
+            return false;
+        }
+        ready_.push(node);
+        return true;
     }
     /// Lets `resume` go on with `coroutine` once the current one has returned: symmetric transfer for builds in
     /// which the compiler would grow the stack.
     void transfer_to(std::coroutine_handle<> coroutine) noexcept { transfer_ = coroutine; }
-    /// Destroys a frame that stands at its final suspension, after the `resume` that took it there.
-    void retire(std::coroutine_handle<> finished) noexcept { retired_ = finished; }
 
     /// Has `resource.loop_ends()` called before the loop ends, unless it unlinks itself first.
     void attach(detail::loop_resource& resource) noexcept { resources_.push_back(resource); }
@@ -145,6 +153,10 @@ class event_loop {
     bool run_due_and_ready();
     void run_ready();
     void read_mail();
+    void check_thread() const noexcept {
+        if (thread_ != &detail::thread_marker) [[unlikely]]
+            wrong_thread();
+    }
     [[noreturn]] static void wrong_thread() noexcept;
 
     const char* thread_ = &detail::thread_marker;
@@ -153,8 +165,8 @@ class event_loop {
     detail::timer_wheel* timers_ = nullptr;
     detail::loop_mailbox* mailbox_ = nullptr;
     detail::ready_queue ready_;
+    int resumptions_left_ = 0;  // of this turn
     std::coroutine_handle<> transfer_;
-    std::coroutine_handle<> retired_;
     cancel_scope scope_;
     detail::intrusive_list<detail::loop_resource, detail::resource_tag> resources_;
     std::unique_ptr<detail::loop_parts> parts_;

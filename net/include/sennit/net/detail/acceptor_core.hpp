@@ -1,6 +1,5 @@
 #pragma once
 
-#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -77,7 +76,7 @@ struct release_acceptor {
 class accept_wait : public sennit::detail::waiter {
   public:
     bool await_ready() const noexcept { return false; }
-    bool await_suspend(sennit::detail::awaiting coroutine) noexcept { return start(coroutine.where(), coroutine); }
+    bool await_suspend(sennit::detail::awaiting coroutine) noexcept { return start(coroutine); }
 
     const char* waiting_for() const noexcept override { return "accept"; }
     void cancel_wait() noexcept override;
@@ -93,7 +92,7 @@ class accept_wait : public sennit::detail::waiter {
 
   private:
     friend class acceptor_core;
-    bool start(environment where, std::coroutine_handle<> coroutine) noexcept;
+    bool start(sennit::detail::awaiting coroutine) noexcept;
 
     acceptor_core* source_;
     std::int32_t result_ = 0;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <coroutine>
 #include <cstddef>
 #include <system_error>
 
@@ -18,7 +17,7 @@ class memory_pipe;
 class memory_operation : public sennit::detail::waiter {
   public:
     bool await_ready() const noexcept { return false; }
-    bool await_suspend(sennit::detail::awaiting coroutine) noexcept { return start(coroutine.where(), coroutine); }
+    bool await_suspend(sennit::detail::awaiting coroutine) noexcept { return start(coroutine); }
 
     const char* waiting_for() const noexcept override { return name_; }
 
@@ -28,7 +27,7 @@ class memory_operation : public sennit::detail::waiter {
     ~memory_operation() = default;
 
     /// Begins, and says whether the coroutine has to wait.
-    virtual bool start(environment where, std::coroutine_handle<> coroutine) noexcept = 0;
+    virtual bool start(sennit::detail::awaiting coroutine) noexcept = 0;
 
     /// The error to report, if there is one; throws `cancelled`.
     std::error_code outcome() const;
@@ -65,7 +64,7 @@ class [[nodiscard]] memory_receive final : public memory_operation {
 
   private:
     friend class memory_pipe;
-    bool start(environment where, std::coroutine_handle<> coroutine) noexcept override;
+    bool start(sennit::detail::awaiting coroutine) noexcept override;
     bool is_complete() const noexcept { return rest_.empty() || (received_ != 0 && !until_full_); }
 
     mutable_bytes rest_;
@@ -88,7 +87,7 @@ class memory_send : public memory_operation {
 
   private:
     friend class memory_pipe;
-    bool start(environment where, std::coroutine_handle<> coroutine) noexcept override;
+    bool start(sennit::detail::awaiting coroutine) noexcept override;
     bool is_complete() const noexcept { return rest_.empty() || (sent_ != 0 && !everything_); }
 
     const_bytes rest_;
@@ -137,7 +136,7 @@ class [[nodiscard]] memory_shutdown final : public memory_operation {
     void cancel_wait() noexcept override {}
 
   private:
-    bool start(environment where, std::coroutine_handle<> coroutine) noexcept override;
+    bool start(sennit::detail::awaiting coroutine) noexcept override;
 };
 
 }  // namespace sennit::net::detail
