@@ -14,6 +14,7 @@
 #include <sennit/blocking.hpp>
 #include <sennit/detail/report.hpp>
 #include <sennit/detail/timer.hpp>
+#include <sennit/detail/wait_report.hpp>
 #include <sennit/event_loop.hpp>
 #include <sennit/stop.hpp>
 #include <sennit/task_group.hpp>
@@ -66,7 +67,9 @@ event_loop::event_loop(chosen_backend chosen)
       mailbox_(std::make_shared<detail::mailbox>(*io_)),
       stop_(std::make_unique<stop_state>()),
       root_(std::make_unique<task_group>(environment{this, &scope_}, task_group::on_failure::report)),
-      wiped_on_fork_(make_fork_witness()) {}
+      wiped_on_fork_(make_fork_witness()) {
+    if (simulated_machine* const machine = io_->simulated()) machine->runs(*this);
+}
 
 event_loop::~event_loop() {
     if (thread_ != &detail::thread_marker) wrong_thread();
@@ -200,8 +203,13 @@ blocking_pool& event_loop::blocking() {
 }
 
 std::string event_loop::describe() const {
+    detail::wait_report waits;
+    waits.add(scope_);
     std::string text;
-    scope_.describe(text);
+    for (std::size_t i = 0; i != waits.size(); ++i) {
+        const int descriptor = waits[i].details().descriptor;
+        waits.append_line(text, i, descriptor < 0 ? "" : " (descriptor " + std::to_string(descriptor) + ")");
+    }
     return text;
 }
 

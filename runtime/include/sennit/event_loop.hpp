@@ -113,6 +113,7 @@ class event_loop {
     backend& io() noexcept { return *io_; }
     const backend& io() const noexcept { return *io_; }
     cancel_scope& scope() noexcept { return scope_; }
+    const cancel_scope& scope() const noexcept { return scope_; }
 
     /// Queues a coroutine behind those that are ready.
     void schedule(detail::ready_node& node) noexcept {

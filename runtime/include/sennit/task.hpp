@@ -7,7 +7,6 @@
 #include <new>
 #include <source_location>
 #include <stdexcept>
-#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -88,12 +87,8 @@ class awaiting final {
     std::coroutine_handle<> handle_;
 };
 
-// `append_places` finds the promise in a frame whose type it does not know; frames are aligned no better than this
-// anyway.
+// Reports find the promise in a frame whose type they do not know; frames are aligned no better than this anyway.
 inline constexpr std::size_t frame_alignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
-
-/// Appends where a waiting coroutine waits and, before that, where those wait that await it: "a.cpp:12 -> b.cpp:30".
-void append_places(std::string& text, std::coroutine_handle<> waits);
 
 /// Hears of the end of the tasks it has spawned.
 class task_owner {

@@ -15,8 +15,10 @@
 #include <variant>
 
 #include <sennit/detail/misuse.hpp>
+#include <sennit/detail/wait_report.hpp>
 
 #include "datagram_socket.hpp"
+#include "report.hpp"
 #include "unix_stream.hpp"
 
 namespace sennit::testing::sim {
@@ -45,6 +47,7 @@ std::uint64_t place(const operation& what) noexcept {
 sim_backend::~sim_backend() {
     // As when a process ends.
     kernel_->close_all();
+    kernel_->set_loop(nullptr);
 }
 
 int sim_backend::poll_descriptor() const noexcept {
@@ -54,6 +57,10 @@ int sim_backend::poll_descriptor() const noexcept {
 void sim_backend::submit(operation& what) noexcept {
     ++in_flight_;
     kernel_->attempts().push_back(what);
+    // Whoever connects may do it for another task; an accept that stays with a listener belongs to nobody.
+    const bool uses = what.handle != nullptr && !std::holds_alternative<connect_request>(what.what());
+    sim_socket* const socket = uses ? kernel_->find(descriptor_of(what.what())) : nullptr;
+    if (socket != nullptr) socket->set_last_user(sennit::detail::task_of(what.handle));
 }
 
 void sim_backend::cancel(operation& what) noexcept {
@@ -98,10 +105,7 @@ void sim_backend::wait(time_point deadline) {
         if (woken_.exchange(false, std::memory_order_acq_rel) || something || deadline <= net_->now()) break;
         // Only the loop of a host that is alone sleeps here; a world drives its hosts without letting them sleep.
         const time_point next = std::min(deadline, net_->next_event());
-        if (next == no_deadline) {
-            stuck_();
-            break;
-        }
+        if (next == no_deadline) sennit::detail::misuse((nothing_can_happen + describe_waits(*net_)).c_str());
         net_->advance_to(next);
     }
     if (interference_.at_cancellation_point) interference_.at_cancellation_point();

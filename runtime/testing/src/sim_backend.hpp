@@ -51,6 +51,7 @@ class sim_backend final : public backend, public simulated_machine {
 
     simulated_machine* simulated() noexcept override { return this; }
     name_answer look_up(const std::string& host) override;
+    void runs(const event_loop& loop) noexcept override { kernel_->set_loop(&loop); }
 
     /// Whether `wait` would have something to do now.
     bool has_work() const noexcept {
@@ -63,9 +64,6 @@ class sim_backend final : public backend, public simulated_machine {
     kernel& host() noexcept { return *kernel_; }
     interference& disturb() noexcept { return interference_; }
 
-    /// What is called when the host waits, alone in its world, and nothing can happen any more.
-    void on_stuck(std::function<void()> report) { stuck_ = std::move(report); }
-
   private:
     struct attempt;
 
@@ -77,7 +75,6 @@ class sim_backend final : public backend, public simulated_machine {
     kernel* kernel_;
     sennit::detail::buffer_pool::owner pool_;
     interference interference_;
-    std::function<void()> stuck_;
     std::atomic<bool> woken_{false};
     std::size_t in_flight_ = 0;
     operation_list ended_;

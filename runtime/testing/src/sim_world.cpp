@@ -59,25 +59,9 @@ void add_localhost(network& net) {
     net.names()["localhost"] = {{ip::loopback(false), ip::loopback(true)}, 0, {}};
 }
 
-task<> run_main(task<> main, world_state& world) {
-    try {
-        co_await std::move(main);
-    } catch (const cancelled&) {
-        // The end of the world, or of a test that cancels.
-    } catch (...) {
-        if (world.failure == nullptr) world.failure = std::current_exception();
-    }
-    --world.running;
-}
-
 // Timers can go by for ever without anything coming of it, as when a server looks after idle connections.
 constexpr duration longest_silence = std::chrono::hours(7 * 24);
 constexpr int steps_in_silence = 10'000;
-
-[[noreturn]] void end_stuck(const network& net, const std::string& waits) {
-    const std::string text = "everybody waits and nothing can happen any more\n" + waits + describe_sockets(net);
-    sennit::detail::misuse(text.c_str());
-}
 
 }  // namespace
 
@@ -86,10 +70,8 @@ constexpr int steps_in_silence = 10'000;
 chosen_backend make_sim_backend(const sim_options& options) {
     auto net = std::make_shared<sim::network>(options);
     sim::add_localhost(*net);
-    const sim::network& world = *net;
     sim::kernel& host = net->add_host("host", {});
     auto made = std::make_unique<sim::sim_backend>(std::move(net), host, options.receive_buffers);
-    made->on_stuck([&world] { sim::end_stuck(world, {}); });
     return {std::move(made), "sim: seed " + std::to_string(options.seed)};
 }
 
@@ -98,7 +80,6 @@ sim_host::sim_host(sim::world_state& world, sim::kernel& kernel) : world_(&world
     backend_ = backend.get();
     loop_ = std::make_unique<event_loop>(
         chosen_backend{std::move(backend), "sim: host " + kernel.name() + ", seed " + std::to_string(world.seed)});
-    backend_->on_stuck([this] { sim::end_stuck(*world_->net, loop_->describe()); });
 }
 
 sim_host::~sim_host() = default;
@@ -109,7 +90,21 @@ const std::string& sim_host::name() const noexcept {
 
 void sim_host::spawn(task<> main) {
     ++world_->running;
-    loop_->root().spawn(sim::run_main(std::move(main), *world_));
+    loop_->root().spawn(std::move(main), *this);
+}
+
+void sim_host::child_ended(sennit::detail::promise<void>& main) noexcept {
+    if (const std::exception_ptr error = std::exchange(main.error, nullptr); error != nullptr) {
+        try {
+            std::rethrow_exception(error);
+        } catch (const cancelled&) {
+            // The end of the world, or of a test that cancels.
+        } catch (...) {
+            if (world_->failure == nullptr) world_->failure = error;
+        }
+    }
+    --world_->running;
+    loop_->root().child_ended(main);
 }
 
 sim_faults& sim_host::faults() noexcept {
@@ -234,7 +229,7 @@ void sim_world::run() {
     time_point last_completion = now();
     int steps_since = 0;
     while (state_->running != 0 && state_->failure == nullptr) {
-        if (!step(no_deadline)) throw stuck("everybody waits and nothing can happen any more\n" + describe());
+        if (!step(no_deadline)) throw stuck(sim::nothing_can_happen + describe());
         if (std::exchange(completions, state_->net->completions()) != completions) {
             last_completion = now();
             steps_since = 0;
@@ -276,12 +271,7 @@ std::uint64_t sim_world::trace_hash() const noexcept {
 }
 
 std::string sim_world::describe() const {
-    std::string text;
-    for (const auto& each : hosts_) {
-        const std::string waits = each->loop_->describe();
-        if (!waits.empty()) text += "host " + each->name() + " waits for:\n" + waits;
-    }
-    return text + sim::describe_sockets(*state_->net);
+    return sim::describe_waits(*state_->net);
 }
 
 std::string sim_world::leaks() const {

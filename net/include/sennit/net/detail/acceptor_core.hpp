@@ -75,6 +75,7 @@ class accept_wait : public sennit::detail::waiter {
     bool await_suspend(sennit::detail::awaiting coroutine) noexcept { return start(coroutine.where(), coroutine); }
 
     const char* waiting_for() const noexcept override { return "accept"; }
+    sennit::detail::wait_details details() const noexcept override;
     void cancel_wait() noexcept override;
 
   protected:
