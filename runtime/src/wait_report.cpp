@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include <sennit/detail/wait_report.hpp>
-#include <sennit/task.hpp>
+#include <sennit/detail/promise_base.hpp>
 
 namespace sennit::detail {
 
@@ -13,10 +13,6 @@ namespace {
 
 constexpr std::size_t most_places = 16;  // tasks can be nested as deep as memory goes
 constexpr std::size_t most_indented = 32;
-
-const promise_base& promise_of(std::coroutine_handle<> coroutine) noexcept {
-    return std::coroutine_handle<promise_base>::from_address(coroutine.address()).promise();
-}
 
 /// Calls `visit` with a waiting coroutine, with the one that awaits it, and so on, as long as that gives true.
 template <class Visitor>

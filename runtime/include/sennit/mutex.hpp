@@ -52,7 +52,7 @@ class mutex {
         // Also a free mutex is taken in `await_suspend`, which is told who takes it.
         bool await_ready() const noexcept { return false; }
         bool await_suspend(detail::awaiting coroutine) noexcept {
-            if (target_.locked_) return wait_in(target_.waiters_, coroutine.where(), coroutine);
+            if (target_.locked_) return wait_in(target_.waiters_, coroutine);
             target_.locked_ = true;
             handle = coroutine;
             return false;
