@@ -60,6 +60,7 @@ event_loop::event_loop(const event_loop_options& options) : event_loop(make_back
 
 event_loop::event_loop(chosen_backend chosen)
     : io_(chosen.implementation.get()),
+      machine_(io_->simulated()),
       reason_(std::move(chosen.reason)),
       owned_io_(std::move(chosen.implementation)),
       timers_(std::make_unique<detail::timer_wheel>()),
@@ -145,12 +146,19 @@ bool event_loop::run_due_and_ready() {
     const bool has_mail = mailbox_->has_mail();
     if (has_mail) read_mail();
     const bool has_ready = !ready_.empty();
-    run_ready();
+    if (machine_ == nullptr) [[likely]] {
+        run_ready(resumptions_per_turn);
+    } else {
+        for (int budget = resumptions_per_turn; budget != 0 && !ready_.empty(); --budget) {
+            machine_->before_resumption();
+            run_ready(1);
+        }
+    }
     return has_mail || has_ready;
 }
 
-void event_loop::run_ready() {
-    for (int budget = resumptions_per_turn; budget != 0 && !ready_.empty(); --budget) {
+void event_loop::run_ready(int most) {
+    for (; most != 0 && !ready_.empty(); --most) {
         ready_.pop().handle.resume();
         while (transfer_) std::exchange(transfer_, nullptr).resume();
         // The end of a spawned task transfers to nobody, so at most one has ended here.

@@ -28,6 +28,9 @@ class simulated_machine {
     };
     virtual name_answer look_up(const std::string& host) = 0;
 
+    /// The loop is about to resume a coroutine, and none runs at this moment. What is ready may be cancelled from here.
+    virtual void before_resumption() = 0;
+
   protected:
     ~simulated_machine() = default;
 };

@@ -138,12 +138,13 @@ class event_loop {
     void wait(time_point deadline);
     /// Returns whether there was anything.
     bool run_due_and_ready();
-    void run_ready();
+    void run_ready(int most);
     void read_mail();
     [[noreturn]] static void wrong_thread() noexcept;
 
     const char* thread_ = &detail::thread_marker;
     backend* io_;
+    simulated_machine* machine_;  // null on a real one
     detail::ready_queue ready_;
     std::coroutine_handle<> transfer_;
     std::coroutine_handle<> retired_;
