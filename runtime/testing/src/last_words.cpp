@@ -13,7 +13,8 @@ namespace {
 thread_local constinit const char* doing_here = nullptr;
 }
 
-last_words::last_words(std::string doing) : doing_(std::move(doing)), around_(std::exchange(doing_here, doing_.c_str())) {
+last_words::last_words(std::string doing)
+    : doing_(std::move(doing)), around_(std::exchange(doing_here, doing_.c_str())) {
     struct sigaction ours {};
     ours.sa_handler = say;
     ::sigaction(SIGABRT, &ours, &before_);

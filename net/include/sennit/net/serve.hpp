@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <exception>
 #include <memory>
+#include <new>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -18,8 +20,9 @@ namespace sennit::net {
 namespace detail {
 
 template <class Handler, class Stream>
-void start_connection(server& owner, Handler& handler, Stream stream, peer_count* counted) {
-    auto connection = std::make_unique<served_connection>(owner, stream.core(), counted);
+void start_connection(server& owner, Handler& handler, Stream stream) {
+    auto connection = std::make_unique<served_connection>(owner, stream.core());
+    if (!owner.admit(*connection)) return;
     try {
         task<> handling = handler(std::move(stream));
         owner.run(std::move(handling), std::move(connection));
@@ -35,16 +38,21 @@ task<> accept_all(server& owner, Listener& listener, Handler& handler) {
             co_await owner.room();
             continue;
         }
-        auto accepted = co_await as_result(listener.accept());
-        if (!accepted) {
-            const bool go_on = co_await owner.accept_failed(accepted.error());
-            if (!go_on) co_return;
-            continue;
+        std::error_code failure;
+        try {
+            auto accepted = co_await as_result(listener.accept());
+            failure = accepted.error();
+            if (accepted) {
+                start_connection<Handler, typename Listener::stream_type>(owner, handler, std::move(*accepted));
+            }
+        } catch (const std::bad_alloc&) {
+            // The connection is closed, as it is when the kernel has no memory for it.
+            failure = std::make_error_code(std::errc::not_enough_memory);
         }
-        const admission decision = owner.admit(*accepted->core().get());
-        if (!decision.granted) continue;
-        start_connection<Handler, typename Listener::stream_type>(owner, handler, std::move(*accepted),
-                                                                  decision.counted);
+        if (failure) {
+            if (!owner.goes_on_after(failure)) co_return;
+            co_await owner.next_try();
+        }
     }
 }
 
@@ -52,19 +60,24 @@ template <class Handler, class Listener>
 task<> run_server(Listener& listener, Handler handler, serve_options options) {
     const environment where = co_await sennit::detail::current_environment();
     server owner(where, options);
-    owner.start();
 
     std::exception_ptr failure;
     co_await sennit::detail::enter_scope(owner.accepting());
     try {
+        owner.start();
         co_await accept_all(owner, listener, handler);
     } catch (...) {
         failure = std::current_exception();
     }
     co_await sennit::detail::enter_scope(*where.scope);
 
+    // No coroutine from here on: there may be no memory for one, and the connections have to be waited for.
     listener.close();
-    co_await owner.drain(std::move(failure));
+    owner.begin_draining();
+    co_await owner.connections().join();
+    owner.helpers().cancel();
+    co_await owner.helpers().join();
+    owner.rethrow(std::move(failure));
 }
 
 }  // namespace detail

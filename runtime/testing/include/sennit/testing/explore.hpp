@@ -30,10 +30,10 @@ class violation : public std::logic_error {
     using std::logic_error::logic_error;
 };
 
-/// Runs the scenario undisturbed, then cancels it at the first moment at which somebody outside could, then at the second,
-/// and so on until it ends without having got there. Such moments are all those at which none of the host's coroutines
-/// runs: after each suspension, whatever it waits for, which is before the next coroutine is resumed; before the
-/// operations of a turn of the loop are tried; and when their results are there and nobody has seen them yet.
+/// Runs the scenario undisturbed, then cancels it at the first moment at which somebody outside could, then at the
+/// second, and so on until it ends without having got there. Such moments are all those at which none of the host's
+/// coroutines runs: after each suspension, whatever it waits for, which is before the next coroutine is resumed; before
+/// the operations of a turn of the loop are tried; and when their results are there and nobody has seen them yet.
 ///
 /// Each run must end, by `cancelled` or as if nothing had happened; at its end no descriptor may be open, no operation
 /// in flight, no coroutine frame left. Returns how many runs there were. Throws `violation`; when a run ends the
