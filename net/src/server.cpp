@@ -12,13 +12,20 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <new>
 #include <string>
 #include <system_error>
+#include <utility>
+
+#include "server.hpp"
 
 #include <sennit/detail/report.hpp>
-#include <sennit/net/detail/server.hpp>
+#include <sennit/detail/scope_entry.hpp>
+#include <sennit/net/detail/acceptor_core.hpp>
+#include <sennit/net/detail/connection_handler.hpp>
 #include <sennit/net/detail/socket_operation.hpp>
+#include <sennit/result.hpp>
 #include <sennit/sleep.hpp>
 #include <sennit/timeout.hpp>
 
@@ -275,6 +282,66 @@ void server::rethrow(std::exception_ptr failure) {
     }
     helpers_.rethrow();
     connections_.rethrow();
+}
+
+namespace {
+
+void start_connection(server& owner, connection_handler& handler, socket_ref socket) {
+    auto connection = std::make_unique<served_connection>(owner, socket);
+    if (!owner.admit(*connection)) return;
+    try {
+        task<> handling = handler.handle(std::move(socket));
+        owner.run(std::move(handling), std::move(connection));
+    } catch (...) {
+        owner.report(*connection, std::current_exception());
+    }
+}
+
+task<> accept_all(server& owner, acceptor_core* listener, connection_handler& handler) {
+    for (;;) {
+        if (owner.is_full()) {
+            co_await owner.room();
+            continue;
+        }
+        std::error_code failure;
+        try {
+            auto accepted = co_await as_result(accept_awaiter<socket_ref>(listener));
+            failure = accepted.error();
+            if (accepted) start_connection(owner, handler, std::move(*accepted));
+        } catch (const std::bad_alloc&) {
+            // The connection is closed, as it is when the kernel has no memory for it.
+            failure = std::make_error_code(std::errc::not_enough_memory);
+        }
+        if (failure) {
+            if (!owner.goes_on_after(failure)) co_return;
+            co_await owner.next_try();
+        }
+    }
+}
+
+}  // namespace
+
+task<> run_server(acceptor_core* listener, connection_handler& handler, serve_options options) {
+    const environment where = co_await sennit::detail::current_environment();
+    server owner(where, options);
+
+    std::exception_ptr failure;
+    co_await sennit::detail::enter_scope(owner.accepting());
+    try {
+        owner.start();
+        co_await accept_all(owner, listener, handler);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    co_await sennit::detail::enter_scope(*where.scope);
+
+    // No coroutine from here on: there may be no memory for one, and the connections have to be waited for.
+    if (listener != nullptr) listener->close();
+    owner.begin_draining();
+    co_await owner.connections().join();
+    owner.helpers().cancel();
+    co_await owner.helpers().join();
+    owner.rethrow(std::move(failure));
 }
 
 }  // namespace sennit::net::detail

@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include <sennit/backend.hpp>
 #include <sennit/event.hpp>
 #include <sennit/net/line_reader.hpp>
 #include <sennit/net/serve.hpp>
