@@ -84,7 +84,7 @@ void blocking_pool::submit(std::shared_ptr<job> work) {
         pthread_sigmask(SIG_SETMASK, &all, &before);
         try {
             added.thread = std::thread(shared::work, shared_, std::ref(added));
-        } catch (const std::system_error&) {
+        } catch (...) {  // no thread, or no memory for one
             shared_->workers.pop_back();
             pthread_sigmask(SIG_SETMASK, &before, nullptr);
             if (shared_->workers.empty()) throw;

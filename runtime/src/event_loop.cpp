@@ -61,6 +61,7 @@ event_loop::event_loop(const event_loop_options& options) : event_loop(make_back
 
 event_loop::event_loop(chosen_backend chosen)
     : io_(chosen.implementation.get()),
+      machine_(io_->simulated()),
       parts_(std::make_unique<detail::loop_parts>(std::move(chosen), environment{this, &scope_})),
       wiped_on_fork_(make_fork_witness()) {
     timers_ = &parts_->timers;
@@ -140,12 +141,19 @@ bool event_loop::run_due_and_ready() {
     const bool has_mail = mailbox_->has_mail();
     if (has_mail) read_mail();
     const bool has_ready = !ready_.empty();
-    run_ready();
+    if (machine_ == nullptr) [[likely]] {
+        run_ready(resumptions_per_turn);
+    } else {
+        for (int budget = resumptions_per_turn; budget != 0 && !ready_.empty(); --budget) {
+            machine_->before_resumption();
+            run_ready(1);
+        }
+    }
     return has_mail || has_ready;
 }
 
-void event_loop::run_ready() {
-    resumptions_left_ = resumptions_per_turn;
+void event_loop::run_ready(int most) {
+    resumptions_left_ = most;
     while (resumptions_left_ != 0 && !ready_.empty()) {
         --resumptions_left_;
         ready_.pop().handle.resume();

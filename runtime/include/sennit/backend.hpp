@@ -33,6 +33,9 @@ class simulated_machine {
     /// The loop that runs on this machine, which lives as long as its backend: for reports of what its tasks wait for.
     virtual void runs(const event_loop& loop) noexcept = 0;
 
+    /// The loop is about to resume a coroutine, and none runs at this moment. What is ready may be cancelled from here.
+    virtual void before_resumption() = 0;
+
   protected:
     ~simulated_machine() = default;
 };

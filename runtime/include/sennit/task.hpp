@@ -208,6 +208,11 @@ class [[nodiscard]] task {
         return std::exchange(coroutine_, nullptr);
     }
 
+    /// For the library: the task will not run, and why is told elsewhere.
+    void give_up() noexcept {
+        if (coroutine_) std::exchange(coroutine_, nullptr).destroy();
+    }
+
   private:
     friend promise_type;
     explicit task(std::coroutine_handle<promise_type> coroutine) noexcept : coroutine_(coroutine) {}

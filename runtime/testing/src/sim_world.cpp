@@ -13,6 +13,7 @@
 #include <sennit/detail/misuse.hpp>
 #include <sennit/testing/sim_backend.hpp>
 
+#include "allocations.hpp"
 #include "kernel.hpp"
 #include "network.hpp"
 #include "report.hpp"
@@ -89,6 +90,7 @@ const std::string& sim_host::name() const noexcept {
 }
 
 void sim_host::spawn(task<> main) {
+    const sim::allocations_by simulation(nullptr);
     ++world_->running;
     loop_->root().spawn(std::move(main), *this);
 }
@@ -139,20 +141,24 @@ void sim_world::end_tasks() {
 }
 
 sim_host& sim_world::add_host(std::string name, const std::vector<std::string>& addresses) {
+    const sim::allocations_by simulation(nullptr);
     sim::kernel& kernel = state_->net->add_host(std::move(name), sim::parsed(addresses));
     hosts_.push_back(std::unique_ptr<sim_host>(new sim_host(*state_, kernel)));
     return *hosts_.back();
 }
 
 void sim_world::add_name(const std::string& name, const std::vector<std::string>& addresses, duration delay) {
+    const sim::allocations_by simulation(nullptr);
     state_->net->names()[name] = {sim::parsed(addresses), 0, delay};
 }
 
 void sim_world::fail_name(const std::string& name, int error, duration delay) {
+    const sim::allocations_by simulation(nullptr);
     state_->net->names()[name] = {{}, error, delay};
 }
 
 link_options& sim_world::link(sim_host& from, sim_host& to) {
+    const sim::allocations_by simulation(nullptr);
     return state_->net->between(*from.kernel_, *to.kernel_).options;
 }
 
@@ -167,15 +173,18 @@ void sim_world::partition(sim_host& one, sim_host& other) {
 }
 
 void sim_world::heal(sim_host& one, sim_host& other) {
+    const sim::allocations_by simulation(nullptr);
     state_->net->between(*one.kernel_, *other.kernel_).cut = false;
     state_->net->between(*other.kernel_, *one.kernel_).cut = false;
 }
 
 void sim_world::cut(sim_host& from, sim_host& to) {
+    const sim::allocations_by simulation(nullptr);
     state_->net->between(*from.kernel_, *to.kernel_).cut = true;
 }
 
 void sim_world::reset_connections(sim_host& one, sim_host& other) {
+    const sim::allocations_by simulation(nullptr);
     const auto reset_all = [](const sim::kernel& host, const sim::kernel& remote) {
         host.for_each_open([&](int, sim::sim_socket& socket) {
             auto* const tcp = dynamic_cast<sim::tcp_socket*>(&socket);
@@ -187,6 +196,7 @@ void sim_world::reset_connections(sim_host& one, sim_host& other) {
 }
 
 void sim_world::after(duration delay, std::function<void()> function) {
+    const sim::allocations_by simulation(nullptr);
     state_->net->at(saturating_add(now(), delay), std::make_unique<sim::call>(std::move(function)));
 }
 
@@ -216,7 +226,10 @@ bool sim_world::step(time_point until) {
             std::swap(order[left - 1], order[net.choose().below(left, "host")]);
         }
     }
-    for (std::size_t i = 0; i < order.size(); ++i) order[i]->loop_->run_once();
+    for (std::size_t i = 0; i < order.size(); ++i) {
+        const sim::allocations_by programs(&order[i]->backend_->disturb().allocation_fails);
+        order[i]->loop_->run_once();
+    }
     return true;
 }
 
@@ -271,10 +284,12 @@ std::uint64_t sim_world::trace_hash() const noexcept {
 }
 
 std::string sim_world::describe() const {
+    const sim::allocations_by simulation(nullptr);
     return sim::describe_waits(*state_->net);
 }
 
 std::string sim_world::leaks() const {
+    const sim::allocations_by simulation(nullptr);
     std::string text;
     const auto complain = [&](const sim_host& host, std::size_t count, const char* what) {
         if (count != 0) text += "host " + host.name() + ": " + std::to_string(count) + " " + what + "\n";
