@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include <sennit/detail/wait_report.hpp>
 #include <sennit/detail/promise_base.hpp>
+#include <sennit/detail/wait_report.hpp>
 
 namespace sennit::detail {
 

@@ -49,7 +49,6 @@ inline std::coroutine_handle<> transfer(event_loop& loop, std::coroutine_handle<
 template <class T>
 class promise;
 
-
 /// Hears of the end of the tasks it has spawned.
 class task_owner {
   public:

@@ -1,6 +1,6 @@
-// The report of who waits for whom. Its one hard idea: most waits have a reason which is another wait. Whoever has locked
-// a mutex waits for something else; so do the tasks that a group waits for, and so does the other end of a connection.
-// Following such reasons leads round in a circle if the waiting is one.
+// The report of who waits for whom. Its one hard idea: most waits have a reason which is another wait. Whoever has
+// locked a mutex waits for something else; so do the tasks that a group waits for, and so does the other end of a
+// connection. Following such reasons leads round in a circle if the waiting is one.
 
 #include "report.hpp"
 
@@ -61,8 +61,8 @@ class world_waits {
         return reasons;
     }
 
-    /// The same, and where nobody has used the other end of a connection, all that wait on its host: who of them has it,
-    /// nobody can say.
+    /// The same, and where nobody has used the other end of a connection, all that wait on its host: who of them has
+    /// it, nobody can say.
     positions possible_reasons(std::size_t wait) const {
         positions reasons = known_reasons(wait);
         const sim_socket* const peer = peer_of(wait);

@@ -22,8 +22,8 @@ struct listed_wait {
 /// The spawned task to which a waiting coroutine belongs: itself, or the last of those that await it.
 std::coroutine_handle<> task_of(std::coroutine_handle<> waits) noexcept;
 
-/// The source files that a report names. Each is called by as many of its last directories as it takes to tell it from the
-/// others, mostly by none: so a report is the same wherever the program was built.
+/// The source files that a report names. Each is called by as many of its last directories as it takes to tell it from
+/// the others, mostly by none: so a report is the same wherever the program was built.
 class file_names {
   public:
     void add(std::string_view path);
@@ -46,8 +46,8 @@ class wait_report {
     /// The wait in which this coroutine stands, or one that it awaits; `size()` if there is none.
     std::size_t wait_of(std::coroutine_handle<> coroutine) const;
 
-    /// "mutex at a.cpp:12 -> b.cpp:30; locked at b.cpp:20, its holder waits at b.cpp:21": the coroutine that waits comes
-    /// last, those that await it before.
+    /// "mutex at a.cpp:12 -> b.cpp:30; locked at b.cpp:20, its holder waits at b.cpp:21": the coroutine that waits
+    /// comes last, those that await it before.
     std::string describe(std::size_t index) const;
 
     /// Appends the headings and the indented line of a wait, with a note at its end.
