@@ -31,7 +31,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class ForEachAllocationFailure : public ::testing::Test {
+class WithoutMemory : public ::testing::Test {
   protected:
     /// Fails each allocation of `test`, of which there are `least` or more.
     void explore(const scenario& test, std::size_t least, const explore_options& options = {}) {
@@ -105,15 +105,15 @@ task<> serve_clients(sim_world& world, sim_host& tested, handler handle) {
     require(*answered == clients, "a client was not served");
 }
 
-TEST_F(ForEachAllocationFailure, AServerLosesAConnectionAtTheMost) {
+TEST_F(WithoutMemory, AServerLosesAConnectionAtTheMost) {
     explore([](sim_world& world, sim_host& tested) { return serve_clients(world, tested, echo); }, 15);
 }
 
-TEST_F(ForEachAllocationFailure, AServerThatLendsBuffersDoesToo) {
+TEST_F(WithoutMemory, AServerThatLendsBuffersDoesToo) {
     explore([](sim_world& world, sim_host& tested) { return serve_clients(world, tested, echo_leases); }, 15);
 }
 
-TEST_F(ForEachAllocationFailure, AServerOfLinesDoesToo) {
+TEST_F(WithoutMemory, AServerOfLinesDoesToo) {
     explore([](sim_world& world, sim_host& tested) { return serve_clients(world, tested, echo_lines); }, 20);
 }
 
@@ -140,23 +140,23 @@ task<> drain_connections(sim_world& world, sim_host& tested) {
     require(world.now() - start < 3s, "a connection held up the end");
 }
 
-TEST_F(ForEachAllocationFailure, AServerDrains) {
+TEST_F(WithoutMemory, AServerDrains) {
     explore(drain_connections, 15);
 }
 
-TEST_F(ForEachAllocationFailure, AClientThatResolvesConnectsAndReadsLines) {
+TEST_F(WithoutMemory, AClientThatResolvesConnectsAndReadsLines) {
     explore(ask_by_name, 40);
 }
 
-TEST_F(ForEachAllocationFailure, FailuresToConnectAndToResolve) {
+TEST_F(WithoutMemory, FailuresToConnectAndToResolve) {
     explore(connect_to_nobody, 30);
 }
 
-TEST_F(ForEachAllocationFailure, DatagramsInBatches) {
+TEST_F(WithoutMemory, DatagramsInBatches) {
     explore(exchange_datagrams, 15);
 }
 
-TEST_F(ForEachAllocationFailure, Leases) {
+TEST_F(WithoutMemory, Leases) {
     explore(exchange_leases, 5);
 }
 
@@ -181,19 +181,19 @@ task<> collect_leases(sim_world&, sim_host&) {
     require(!held.empty(), "none was lent");
 }
 
-TEST_F(ForEachAllocationFailure, LeasesWhoseBuffersHaveToBeMade) {
+TEST_F(WithoutMemory, LeasesWhoseBuffersHaveToBeMade) {
     explore(collect_leases, 5 * net::buffer_lease::most_per_stream);
 }
 
-TEST_F(ForEachAllocationFailure, AStreamInMemory) {
+TEST_F(WithoutMemory, AStreamInMemory) {
     explore(exchange_in_memory, 6);
 }
 
-TEST_F(ForEachAllocationFailure, TasksThatWaitForEachOther) {
+TEST_F(WithoutMemory, TasksThatWaitForEachOther) {
     explore(wait_for_each_other, 10);
 }
 
-TEST_F(ForEachAllocationFailure, RacesAndTimeouts) {
+TEST_F(WithoutMemory, RacesAndTimeouts) {
     explore(race_and_time_out, 30);
 }
 
@@ -219,11 +219,11 @@ task<> spawn_again(sim_world&, sim_host&) {
     require(ran == 4, failed ? "the group was of no use after a spawn that failed" : "a task is missing");
 }
 
-TEST_F(ForEachAllocationFailure, AGroupIsUsableAfterASpawnThatFailed) {
+TEST_F(WithoutMemory, AGroupIsUsableAfterASpawnThatFailed) {
     explore(spawn_again, 6);
 }
 
-TEST_F(ForEachAllocationFailure, BlockingCallsAndPosts) {
+TEST_F(WithoutMemory, BlockingCallsAndPosts) {
     explore(call_and_post, 5);
 }
 

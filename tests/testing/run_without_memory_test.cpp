@@ -29,7 +29,7 @@ using namespace std::chrono_literals;
 
 class RunWithoutMemory : public OnKernelBackends {
   protected:
-    RunWithoutMemory() : OnKernelBackends("ForEachAllocationFailure has it") {}
+    RunWithoutMemory() : OnKernelBackends("the explorations have it") {}
 };
 SENNIT_ON_ALL_BACKENDS(RunWithoutMemory);
 
