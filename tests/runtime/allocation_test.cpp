@@ -250,6 +250,29 @@ TEST(FramePoolLimit, WhatIsAboveItGoesBackToTheHeap) {
     EXPECT_GT(made, blocks / 2) << "and not all: the pool is bounded";
 }
 
+TEST(FramePoolBypass, EachFrameIsAnAllocation) {
+    const auto use_twice = [] {
+        const std::size_t before = allocations;
+        for (int i = 0; i != 2; ++i) detail::frame_pool::deallocate(detail::frame_pool::allocate(100), 100);
+        return allocations - before;
+    };
+    use_twice();
+    const std::ptrdiff_t frames = detail::frame_pool::live();
+    EXPECT_EQ(use_twice(), 0u);
+    {
+        const detail::frame_pool::bypass outer;
+        {
+            const detail::frame_pool::bypass inner;
+            EXPECT_EQ(use_twice(), 2u);
+        }
+        EXPECT_EQ(use_twice(), 2u);
+        EXPECT_EQ(detail::frame_pool::live(), frames);
+    }
+    use_twice();
+    EXPECT_EQ(use_twice(), 0u);
+    EXPECT_EQ(detail::frame_pool::live(), frames);
+}
+
 }  // namespace
 }  // namespace sennit::testing
 

@@ -2,6 +2,7 @@
 // to its end. Such a program ends as after any other error: with a status and a line on standard error.
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <array>
 #include <cstddef>
@@ -14,6 +15,7 @@
 #include "allocations.hpp"
 #include "support/on_backends.hpp"
 
+#include <sennit/blocking.hpp>
 #include <sennit/frame_pool.hpp>
 #include <sennit/net/serve.hpp>
 #include <sennit/net/tcp.hpp>
@@ -48,7 +50,14 @@ task<> serve_echo(net::tcp_listener& listener) {
     co_await net::serve(listener, echo_leases, options);
 }
 
-/// A server and its client, a datagram to itself, a timer and a descriptor of somebody else's.
+/// Whether this thread takes signals, as it did at first.
+bool takes_signals() {
+    sigset_t blocked;
+    ::pthread_sigmask(SIG_BLOCK, nullptr, &blocked);
+    return sigismember(&blocked, SIGUSR1) == 0 && sigismember(&blocked, SIGTERM) == 0;
+}
+
+/// A server and its client, a datagram to itself, a timer, a descriptor of somebody else's and a call on a thread.
 task<> program() {
     auto listener = co_await net::tcp_listener::bind({"127.0.0.1", 0});
     auto socket = co_await net::udp_socket::bind({"127.0.0.1", 0});
@@ -63,6 +72,7 @@ task<> program() {
         co_await wait_readable(socket.native_handle());
         co_await socket.recv(answer);
         co_await sleep_for(1us);
+        co_await run_blocking([] {});
         group.cancel();
     });
 }
@@ -91,6 +101,7 @@ TEST_P(RunWithoutMemory, AProgramEndsWithAStatus) {
         ASSERT_EQ(status == 1, said.find("sennit: error: ") != said.npos) << "allocation " << number << ": " << said;
         ASSERT_EQ(detail::frame_pool::live(), frames) << "allocation " << number;
         ASSERT_EQ(open_descriptors(), descriptors) << "allocation " << number;
+        ASSERT_TRUE(takes_signals()) << "allocation " << number;
         ASSERT_TRUE(seen >= number || status == 0) << said;
     } while (seen >= number);
     EXPECT_GT(number, 20u);
