@@ -122,8 +122,9 @@ TEST(ForEachCancellationPoint, NoticesADescriptorThatIsLeftOpen) {
 
 TEST(ForEachCancellationPoint, EverythingCanBeCancelledAnywhere) {
     std::size_t points = 0;
-    for (const auto scenario : {ask_by_name, connect_to_nobody, exchange_datagrams, exchange_leases, exchange_in_memory,
-                                wait_for_each_other, race_and_time_out, call_and_post}) {
+    for (const auto scenario :
+         {serve_bytes, serve_leases, serve_lines, drain_connections, ask_by_name, connect_to_nobody, exchange_datagrams,
+          exchange_leases, exchange_in_memory, wait_for_each_other, race_and_time_out, call_and_post}) {
         points += for_each_cancellation_point(scenario) - undisturbed_runs;
     }
     RecordProperty("cancellation_points", std::to_string(points));
