@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstdlib>
 #include <new>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "support/on_backends.hpp"
@@ -24,6 +26,7 @@
 #include <sennit/semaphore.hpp>
 #include <sennit/sleep.hpp>
 #include <sennit/task_group.hpp>
+#include <sennit/testing/explore.hpp>
 #include <sennit/timeout.hpp>
 #include <sennit/when_all.hpp>
 #include <sennit/when_any.hpp>
@@ -88,6 +91,16 @@ TEST(AllocationCount, Counts) {
     const std::size_t before = allocations;
     const std::vector<int> one(100);
     EXPECT_EQ(allocations - before, 1u);
+}
+
+TEST(AllocationCount, AnExplorationThatCannotCountSaysSo) {
+    const auto nothing = [](sim_world&, sim_host&) -> task<> { co_return; };
+    try {
+        for_each_allocation_failure(nothing);
+        FAIL() << "the operators above are not those that it needs";
+    } catch (const std::logic_error& what) {
+        EXPECT_NE(std::string(what.what()).find("include <sennit/testing/allocation_failures.hpp>"), std::string::npos);
+    }
 }
 
 TEST_P(Allocation, NoneForTasksAndYields) {

@@ -3,28 +3,24 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <chrono>
-#include <exception>
-#include <memory>
 #include <new>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include <sennit/net/line_reader.hpp>
+#include <sennit/frame_pool.hpp>
 #include <sennit/net/serve.hpp>
 #include <sennit/net/unix.hpp>
 #include <sennit/sleep.hpp>
-#include <sennit/stop.hpp>
 #include <sennit/task_group.hpp>
 #include <sennit/testing/allocation_failures.hpp>
 #include <sennit/testing/explore.hpp>
 #include <sennit/timeout.hpp>
-#include <sennit/when_all.hpp>
 #include <sennit/yield.hpp>
 
 #include "scenarios.hpp"
+#include "sim_backend.hpp"
 
 namespace sennit::testing {
 namespace {
@@ -42,106 +38,51 @@ class WithoutMemory : public ::testing::Test {
     }
 };
 
-task<> echo_leases(net::tcp_stream peer) {
-    while (const auto lease = co_await peer.recv_lease()) co_await peer.send(lease);
-}
-
-task<> echo_lines(net::tcp_stream peer) {
-    net::line_reader lines(peer);
-    while (const auto line = co_await lines.read_line()) {
-        const std::string answer = std::string(*line) + '\n';
-        co_await peer.send(answer);
-    }
-}
-
-/// Asks until it is answered: a server that is short of memory may drop a connection, but only that one.
-task<> ask_until_answered(std::shared_ptr<std::size_t> answered) {
-    co_await sleep_for(1s);
-    const auto ask_once = []() -> task<bool> {
-        auto stream = co_await net::tcp_stream::connect({"10.0.0.1", 7});
-        co_await stream.send("question\n");
-        std::array<std::byte, 9> answer;
-        const std::size_t size = co_await stream.recv_exactly(answer);
-        co_await stream.shutdown_send();
-        co_return size == answer.size();
-    };
-    for (int tries = 0; tries != 3; ++tries) {
-        const auto asked = co_await as_result(ask_once());
-        if (asked && *asked) {
-            ++*answered;
-            co_return;
-        }
-        co_await sleep_for(1s);
-    }
-}
-
-constexpr std::size_t clients = 3;
-
-task<> use_and_stop(sim_host& server, std::shared_ptr<std::size_t> answered) {
-    std::vector<task<>> all;
-    for (std::size_t i = 0; i != clients; ++i) all.push_back(ask_until_answered(answered));
-    co_await when_all(std::move(all));
-    server.loop().stop().request();
-}
-
-using handler = task<> (*)(net::tcp_stream);
-
-/// A server whose clients are on another host. Once it serves, all of them are served, whichever allocation fails.
-task<> serve_clients(sim_world& world, sim_host& tested, handler handle) {
-    auto listener = co_await net::tcp_listener::bind({"10.0.0.1", 7});
-    const auto answered = std::make_shared<std::size_t>(0);
-    world.add_host("clients", {"10.0.0.2"}).spawn_background(use_and_stop(tested, answered));
-
-    net::serve_options options;
-    options.max_connections_per_peer = clients;
-    options.on_error = [](const net::endpoint&, std::exception_ptr) {};
-    const time_point start = world.now();
-    try {
-        co_await net::serve(listener, handle, options);
-    } catch (const std::bad_alloc&) {
-        require(world.now() == start, "the server has ended, instead of a connection");
-        throw;
-    }
-    require(*answered == clients, "a client was not served");
-}
-
 TEST_F(WithoutMemory, AServerLosesAConnectionAtTheMost) {
-    explore([](sim_world& world, sim_host& tested) { return serve_clients(world, tested, echo); }, 15);
+    explore(serve_bytes, 15);
 }
 
 TEST_F(WithoutMemory, AServerThatLendsBuffersDoesToo) {
-    explore([](sim_world& world, sim_host& tested) { return serve_clients(world, tested, echo_leases); }, 15);
+    explore(serve_leases, 15);
 }
 
 TEST_F(WithoutMemory, AServerOfLinesDoesToo) {
-    explore([](sim_world& world, sim_host& tested) { return serve_clients(world, tested, echo_lines); }, 20);
-}
-
-/// A server that is asked to stop while its connections are open: all of them end, and so does it.
-task<> drain_connections(sim_world& world, sim_host& tested) {
-    auto listener = co_await net::tcp_listener::bind({"10.0.0.1", 7});
-    sim_host& others = world.add_host("clients", {"10.0.0.2"});
-    const auto wait_for_the_end = []() -> task<> {
-        auto stream = co_await net::tcp_stream::connect({"10.0.0.1", 7});
-        std::array<std::byte, 16> buffer;
-        static_cast<void>(co_await as_result(stream.recv(buffer)));
-    };
-    for (std::size_t i = 0; i != clients; ++i) others.spawn_background(wait_for_the_end());
-    world.after(1s, [&tested] { tested.loop().stop().request(); });
-    net::serve_options options;
-    options.on_error = [](const net::endpoint&, std::exception_ptr) {};
-    const time_point start = world.now();
-    try {
-        co_await net::serve(listener, echo, options);
-    } catch (const std::bad_alloc&) {
-        require(world.now() == start, "the server has ended badly");
-        throw;
-    }
-    require(world.now() - start < 3s, "a connection held up the end");
+    explore(serve_lines, 20);
 }
 
 TEST_F(WithoutMemory, AServerDrains) {
     explore(drain_connections, 15);
+}
+
+task<> serve_for_ever() {
+    auto listener = co_await net::tcp_listener::bind({"10.0.0.1", 7});
+    co_await net::serve(listener, echo);
+}
+
+/// Asks a server each second until there is an answer.
+task<> ask_each_second() {
+    for (bool answered = false; !answered;) {
+        co_await sleep_for(1s);
+        const auto asked = co_await as_result(ask_once());
+        answered = asked && *asked;
+    }
+}
+
+TEST_F(WithoutMemory, AServerServesAgainAsSoonAsThereIsSome) {
+    const sennit::detail::frame_pool::bypass frames_are_allocations;
+    sim_world world;
+    sim_host& server = world.add_host("server", {"10.0.0.1"});
+    bool scarce = false;
+    world.backend_of(server).disturb().allocation_fails = [&scarce] { return scarce; };
+    world.after(500ms, [&scarce] { scarce = true; });
+    world.after(10s, [&scarce] { scarce = false; });
+    server.spawn_background(serve_for_ever());
+    world.add_host("client", {"10.0.0.2"}).spawn(ask_each_second());
+
+    const time_point start = world.now();
+    world.run();
+    EXPECT_GT(world.now() - start, 10s);
+    EXPECT_LT(world.now() - start, 13s);
 }
 
 TEST_F(WithoutMemory, AClientThatResolvesConnectsAndReadsLines) {
