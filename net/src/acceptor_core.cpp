@@ -18,6 +18,12 @@
 
 namespace sennit::net::detail {
 
+sennit::detail::wait_details accept_wait::details() const noexcept {
+    sennit::detail::wait_details known;
+    known.descriptor = source_->fd();
+    return known;
+}
+
 void acceptor_core::arm() noexcept {
     if (armed_) return;
     armed_ = true;

@@ -14,6 +14,7 @@
 #include <sennit/blocking.hpp>
 #include <sennit/detail/report.hpp>
 #include <sennit/detail/timer.hpp>
+#include <sennit/detail/wait_report.hpp>
 #include <sennit/event_loop.hpp>
 #include <sennit/stop.hpp>
 #include <sennit/task_group.hpp>
@@ -60,10 +61,12 @@ event_loop::event_loop(const event_loop_options& options) : event_loop(make_back
 
 event_loop::event_loop(chosen_backend chosen)
     : io_(chosen.implementation.get()),
+      machine_(io_->simulated()),
       parts_(std::make_unique<detail::loop_parts>(std::move(chosen), environment{this, &scope_})),
       wiped_on_fork_(make_fork_witness()) {
     timers_ = &parts_->timers;
     mailbox_ = parts_->mailbox.get();
+    if (simulated_machine* const machine = io_->simulated()) machine->runs(*this);
 }
 
 event_loop::~event_loop() {
@@ -138,12 +141,19 @@ bool event_loop::run_due_and_ready() {
     const bool has_mail = mailbox_->has_mail();
     if (has_mail) read_mail();
     const bool has_ready = !ready_.empty();
-    run_ready();
+    if (machine_ == nullptr) [[likely]] {
+        run_ready(resumptions_per_turn);
+    } else {
+        for (int budget = resumptions_per_turn; budget != 0 && !ready_.empty(); --budget) {
+            machine_->before_resumption();
+            run_ready(1);
+        }
+    }
     return has_mail || has_ready;
 }
 
-void event_loop::run_ready() {
-    resumptions_left_ = resumptions_per_turn;
+void event_loop::run_ready(int most) {
+    resumptions_left_ = most;
     while (resumptions_left_ != 0 && !ready_.empty()) {
         --resumptions_left_;
         ready_.pop().handle.resume();
@@ -220,8 +230,13 @@ blocking_pool& event_loop::blocking() {
 }
 
 std::string event_loop::describe() const {
+    detail::wait_report waits;
+    waits.add(scope_);
     std::string text;
-    scope_.describe(text);
+    for (std::size_t i = 0; i != waits.size(); ++i) {
+        const int descriptor = waits[i].details().descriptor;
+        waits.append_line(text, i, descriptor < 0 ? "" : " (descriptor " + std::to_string(descriptor) + ")");
+    }
     return text;
 }
 

@@ -28,6 +28,12 @@ void operation::cancel_wait() noexcept {
     where().loop->io().cancel(*this);
 }
 
+detail::wait_details operation::details() const noexcept {
+    detail::wait_details known;
+    known.descriptor = descriptor_of(request_);
+    return known;
+}
+
 void operation::complete(completion done) noexcept {
     finish(done.result);
 }

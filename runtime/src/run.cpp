@@ -4,6 +4,7 @@
 
 #include <exception>
 #include <memory>
+#include <new>
 
 #include <sennit/detail/report.hpp>
 #include <sennit/run.hpp>
@@ -41,19 +42,22 @@ task<int> supervise(task<int> main, std::unique_ptr<signal_set> signals) {
     int status = 0;
     task_group programme(where);
     cancel_scope main_scope;  // becomes a child of the group's scope, so it must end first
-    programme.spawn(end_on_signal(programme, std::move(signals), main_scope));
-    programme.spawn(run_to_status(std::move(main), main_scope, status, programme));
+    // Both before one of them runs, which would have to be waited for if there were no memory for the other.
+    task<> on_signal = end_on_signal(programme, std::move(signals), main_scope);
+    task<> to_status = run_to_status(std::move(main), main_scope, status, programme);
+    programme.spawn(std::move(on_signal));
+    programme.spawn(std::move(to_status));
     co_await programme.join();
     programme.rethrow();
     co_return status;
 }
 
-}  // namespace
-
 task<int> with_exit_status(task<> main) {
     co_await std::move(main);
     co_return 0;
 }
+
+}  // namespace
 
 int run_main(task<int> main, const event_loop_options& options) {
     try {
@@ -64,6 +68,15 @@ int run_main(task<int> main, const event_loop_options& options) {
         event_loop loop(options);
         return loop.run(supervise(std::move(to_run), std::move(signals)));
     } catch (...) {
+        report_exception("error");
+        return 1;
+    }
+}
+
+int run_main(task<> main, const event_loop_options& options) {
+    try {
+        return run_main(with_exit_status(std::move(main)), options);
+    } catch (const std::bad_alloc&) {
         report_exception("error");
         return 1;
     }

@@ -15,6 +15,7 @@ COUNTED = {
     "faults": "faults",
     "cancellation_points": "cancellation points",
     "failed_operations": "failed operations",
+    "failed_allocations": "failed allocations",
     "failed_system_calls": "failed system calls",
     "rewritten_completions": "rewritten completions",
     "connections": "connections",

@@ -1,7 +1,8 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
+#include <source_location>
+#include <vector>
 
 #include <sennit/detail/intrusive_list.hpp>
 #include <sennit/detail/promise_base.hpp>
@@ -20,6 +21,15 @@ class cancel_scope;
 namespace detail {
 
 struct scope_tag;
+struct listed_wait;
+
+/// What a wait knows of what it waits for, beyond its name: for reports.
+struct wait_details {
+    int descriptor = -1;                     ///< that has to become ready
+    const cancel_scope* children = nullptr;  ///< all that is under it has to end
+    std::source_location held_since{};       ///< where it was locked; line 0 when nothing is held
+    std::coroutine_handle<> holder{};        ///< who locked it; null when that is not known
+};
 
 /// Something a coroutine waits for that a scope can cancel: base of operations, timers and the waits of `event`,
 /// `mutex`, `channel` and their like. It lives in the awaiter, hence in the frame of the waiting coroutine.
@@ -31,6 +41,9 @@ class waiter : public list_hook<scope_tag>, public ready_node {
 
     /// What is waited for, in a word, for reports ("recv", "mutex").
     virtual const char* waiting_for() const noexcept = 0;
+
+    /// What else is known of it.
+    virtual wait_details details() const noexcept { return {}; }
 
     /// The environment of the coroutine, which does not change while it waits.
     const environment& where() const noexcept { return promise_of(handle).where; }
@@ -47,6 +60,9 @@ class waiter : public list_hook<scope_tag>, public ready_node {
 
     bool scope_cancelled() const noexcept;
 };
+
+/// Everything that is waited for under a scope, in the order of the tree.
+std::vector<listed_wait> list_waits(const cancel_scope& root);
 
 }  // namespace detail
 
@@ -79,6 +95,9 @@ class cancel_scope : public detail::list_hook<detail::scope_tag> {
     /// Puts a scope that has no parent yet under `parent`.
     void attach(cancel_scope& parent) noexcept;
 
+    /// Puts a scope that has no parent yet under `parent` for reports alone: cancelling does not reach it from there.
+    void attach_shielded(cancel_scope& parent) noexcept;
+
     /// Asks everything under this scope to stop. Calling it again has no effect.
     void cancel() noexcept;
 
@@ -86,17 +105,15 @@ class cancel_scope : public detail::list_hook<detail::scope_tag> {
     cancel_scope* parent() const noexcept { return parent_; }
     cancel_token token() const noexcept { return cancel_token(*this); }
 
-    /// Appends one line for each thing that is waited for under this scope, indented by depth; nothing when there is
-    /// none.
-    void describe(std::string& text, std::size_t depth = 0) const;
-
   private:
     friend class detail::waiter;
+    friend std::vector<detail::listed_wait> detail::list_waits(const cancel_scope& root);
 
     void tell_waiters() noexcept;
 
     cancel_scope* parent_ = nullptr;
     bool cancelled_ = false;
+    bool shielded_ = false;
     detail::intrusive_list<cancel_scope, detail::scope_tag> children_;
     detail::intrusive_list<detail::waiter, detail::scope_tag> waiters_;
 };

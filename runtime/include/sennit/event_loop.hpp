@@ -23,6 +23,7 @@ template <class T>
 class task;
 class task_group;
 class backend;
+class simulated_machine;
 struct chosen_backend;
 class stop_state;
 class blocking_pool;
@@ -117,6 +118,7 @@ class event_loop {
     backend& io() noexcept { return *io_; }
     const backend& io() const noexcept { return *io_; }
     cancel_scope& scope() noexcept { return scope_; }
+    const cancel_scope& scope() const noexcept { return scope_; }
 
     /// Queues a coroutine behind those that are ready.
     void schedule(detail::ready_node& node) noexcept {
@@ -151,7 +153,7 @@ class event_loop {
     void wait(time_point deadline);
     /// Returns whether there was anything.
     bool run_due_and_ready();
-    void run_ready();
+    void run_ready(int most);
     void read_mail();
     void check_thread() const noexcept {
         if (thread_ != &detail::thread_marker) [[unlikely]]
@@ -162,6 +164,7 @@ class event_loop {
     const char* thread_ = &detail::thread_marker;
     // What every turn looks at, and then the rest.
     backend* io_;
+    simulated_machine* machine_;  // null on a real one
     detail::timer_wheel* timers_ = nullptr;
     detail::loop_mailbox* mailbox_ = nullptr;
     detail::ready_queue ready_;

@@ -35,6 +35,7 @@ class operation : public detail::waiter, public detail::list_hook<detail::backen
 
     const request& what() const noexcept { return request_; }
     const char* waiting_for() const noexcept override { return name_of(request_); }
+    detail::wait_details details() const noexcept override;
 
     /// For backends: room for their own bookkeeping while the operation is in flight.
     struct in_flight_state {

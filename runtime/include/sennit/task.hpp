@@ -5,7 +5,6 @@
 #include <exception>
 #include <memory>
 #include <stdexcept>
-#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -49,9 +48,6 @@ inline std::coroutine_handle<> transfer(event_loop& loop, std::coroutine_handle<
 
 template <class T>
 class promise;
-
-/// Appends where a waiting coroutine waits and, before that, where those wait that await it: "a.cpp:12 -> b.cpp:30".
-void append_places(std::string& text, std::coroutine_handle<> waits);
 
 /// Hears of the end of the tasks it has spawned.
 class task_owner {
@@ -209,6 +205,11 @@ class [[nodiscard]] task {
     std::coroutine_handle<promise_type> release() {
         check_unused();
         return std::exchange(coroutine_, nullptr);
+    }
+
+    /// For the library: the task will not run, and why is told elsewhere.
+    void give_up() noexcept {
+        if (coroutine_) std::exchange(coroutine_, nullptr).destroy();
     }
 
   private:

@@ -91,6 +91,7 @@ class task_group final : public detail::task_owner {
         void await_resume() const noexcept {}
 
         const char* waiting_for() const noexcept override { return "task group"; }
+        detail::wait_details details() const noexcept override;
         /// The children are told as well, and end.
         void cancel_wait() noexcept override {}
 
@@ -116,6 +117,12 @@ class task_group final : public detail::task_owner {
     on_failure policy_;
     bool child_cancelled_ = false;
 };
+
+inline detail::wait_details task_group::join_awaiter::details() const noexcept {
+    detail::wait_details known;
+    known.children = &group_.scope_;
+    return known;
+}
 
 inline void task_group::child_ended(detail::promise<void>& child) noexcept {
     if (child.error != nullptr) [[unlikely]]

@@ -19,8 +19,9 @@ namespace sennit::net {
 /// Returns when all handlers have ended. The listener is closed then.
 ///
 /// Cancelling it cancels all handlers at once, without draining. An exception of a handler ends that connection only;
-/// see `serve_options::on_error`. When descriptors run out it waits, 10 ms at first and up to 1 s, or until a
-/// connection ends, and goes on. Throws `std::system_error` when the listener fails for good.
+/// see `serve_options::on_error`. When descriptors or memory run out it waits, 10 ms at first and up to 1 s, or until a
+/// connection ends, and goes on; a connection for which there is no memory is closed. Throws `std::system_error` when
+/// the listener fails for good, and `std::bad_alloc` when there is no memory to begin.
 template <class Listener, class Handler>
 requires std::invocable < std::remove_reference_t<Handler>
 &, typename Listener::stream_type > auto serve(Listener& listener, Handler&& handler, serve_options options = {}) {

@@ -79,6 +79,7 @@ class accept_wait : public sennit::detail::waiter {
     bool await_suspend(sennit::detail::awaiting coroutine) noexcept { return start(coroutine); }
 
     const char* waiting_for() const noexcept override { return "accept"; }
+    sennit::detail::wait_details details() const noexcept override;
     void cancel_wait() noexcept override;
 
   protected:
