@@ -29,6 +29,10 @@
 //   still there for the next one in the queue.
 // - There is no operation for several datagrams. So recvmmsg(2) and sendmmsg(2) are called here, at once where that has
 //   paid, otherwise when a poll says so.
+// - When one answer is all there is to do, as with one client that waits for it, an entry of the ring costs more than
+//   send(2): an enter of its own, as the receive is only submitted when the send is over. So a send that comes alone
+//   after a quiet turn is called here, and the receive goes into the enter that sleeps. One in a turn at the most: who
+//   sends without end must not keep the others from the kernel.
 // - Where the kernel knows no groups (before Linux 5.19), such a receive is a poll and then recv(2) here.
 // - The poll on the eventfd completes at every write, whether it is read or not: nobody needs to read it.
 

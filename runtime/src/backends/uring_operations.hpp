@@ -72,7 +72,7 @@ class uring_backend final : public kernel_backend {
     operation_list lone_;    ///< a send while nothing else has been submitted
     bool may_hold_send_ = false;
     bool has_just_sent_ = false;
-    operation_list calls_;   ///< what a system call of this process does, not an entry
+    operation_list calls_;  ///< what a system call of this process does, not an entry
     try_first receives_first_;
     operation_list shutdowns_;
     operation_list due_shutdowns_;  ///< the kernel has all that was submitted before them

@@ -68,8 +68,8 @@ class uring_ring {
     /// passed.
     int submit_and_wait(time_point deadline) noexcept;
 
-    /// Calls `visit` with the three fields of each completion that is there, then removes these completions. Returns how
-    /// many there were.
+    /// Calls `visit` with the three fields of each completion that is there, then removes these completions. Returns
+    /// how many there were.
     template <class Visitor>
     unsigned reap(Visitor visit) {
         const io_uring_cq& queue = ring_.cq;
