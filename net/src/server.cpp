@@ -155,7 +155,9 @@ task<bool> server::accept_failed(std::error_code error) {
 
     back_off_ = std::clamp(2 * back_off_, first_back_off, longest_back_off);
     has_become_full_.set();
-    if (may_complain()) {
+    if (options_.on_accept_error != nullptr) {
+        options_.on_accept_error(error);
+    } else if (may_complain()) {
         sennit::detail::report(("accept: " + error.message() + "; waiting before the next try").c_str());
     }
     ended_.reset();
