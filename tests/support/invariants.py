@@ -19,6 +19,7 @@ COUNTED = {
     "rewritten_completions": "rewritten completions",
     "connections": "connections",
     "bytes": "bytes",
+    "datagrams": "datagrams",
     "inputs": "inputs",
 }
 

@@ -1,0 +1,128 @@
+// A program on a real backend. The one hard idea: its peer is a task of the same loop, so what goes over the loopback
+// interface needs no thread, and the record of a run has one order.
+
+#include <chrono>
+#include <exception>
+#include <filesystem>
+#include <iterator>
+#include <optional>
+
+#include <sennit/event_loop.hpp>
+#include <sennit/frame_pool.hpp>
+#include <sennit/sleep.hpp>
+#include <sennit/task_group.hpp>
+
+#include "interpreter.hpp"
+#include "model.hpp"
+#include "run_seed.hpp"
+
+namespace sennit::swarm {
+
+namespace {
+
+/// Far more than a program takes that takes milliseconds.
+constexpr duration patience = std::chrono::minutes(2);
+
+class machine final : public surroundings {
+  public:
+    machine(event_loop& loop, task_group& helpers) noexcept : loop_(&loop), helpers_(&helpers) {}
+
+    time_point now() override { return loop_->now(); }
+    void after(duration delay, std::function<void()> what) override {
+        helpers_->spawn(call_after(delay, std::move(what)));
+    }
+    bool is_quiet() const override { return true; }
+    bool may_double() const override { return false; }
+
+  private:
+    static task<> call_after(duration delay, std::function<void()> what) {
+        co_await sleep_for(delay);
+        what();
+    }
+
+    event_loop* loop_;
+    task_group* helpers_;
+};
+
+/// One run, with all that it needs.
+class machine_run {
+  public:
+    machine_run(event_loop& loop, const program& plan, verdict& result) noexcept
+        : loop_(loop), plan_(plan), result_(result) {}
+    machine_run(const machine_run&) = delete;
+    machine_run& operator=(const machine_run&) = delete;
+
+    task<> run() {
+        co_await with_task_group([this](task_group& helpers) -> task<> { co_await run_with(helpers); });
+    }
+
+  private:
+    task<> run_with(task_group& helpers) {
+        machine where(loop_, helpers);
+        streams connections(where, found_);
+        datagrams letters(where, found_, {"127.0.0.1", 0});
+        co_await connections.listen({"127.0.0.1", 0});
+        co_await letters.listen({"127.0.0.1", 0}, {"127.0.0.1", 0});
+        helpers.spawn(connections.serve());
+        helpers.spawn(letters.serve());
+        where.after(patience, [&] {
+            found_.note("did not come to an end\n" + loop_.describe());
+            helpers.cancel();
+        });
+        interpreter tasks(where, connections, letters, plan_);
+        try {
+            co_await tasks.run();
+            co_await connections.all_ended();
+            tasks.empty_channels();
+            found_.of([&] {
+                check_order(plan_, tasks.seen());
+                check_shared(plan_, tasks.seen(), timing::late);
+            });
+        } catch (const std::exception& what) {
+            found_.note(what.what());
+        } catch (const cancelled&) {
+            // It was given up.
+        }
+        helpers.cancel();
+        result_.complaint = found_.first();
+        result_.story = describe(plan_, tasks.seen());
+        result_.seen = tasks.seen();
+        result_.connections = connections.connections();
+        result_.bytes = connections.bytes();
+        result_.datagrams = letters.arrived();
+    }
+
+    event_loop& loop_;
+    const program& plan_;
+    verdict& result_;
+    complaints found_;
+};
+
+std::ptrdiff_t open_descriptors() {
+    const std::filesystem::directory_iterator all("/proc/self/fd");
+    return std::distance(begin(all), end(all));
+}
+
+}  // namespace
+
+verdict run_on_machine(std::uint64_t seed, backend_kind backend) {
+    verdict result;
+    const program plan = for_the_machine(generate(seed));
+    const std::ptrdiff_t frames_before = sennit::detail::frame_pool::live();
+    const std::ptrdiff_t descriptors_before = open_descriptors();
+    std::string waits;
+    {
+        event_loop loop(event_loop_options{.backend = backend});
+        loop.run(machine_run(loop, plan, result).run());
+        waits = loop.describe();
+    }
+    const std::ptrdiff_t frames = sennit::detail::frame_pool::live() - frames_before;
+    const std::ptrdiff_t descriptors = open_descriptors() - descriptors_before;
+    if (!result.complaint.empty()) return result;
+    if (!waits.empty()) result.complaint = "something still waits\n" + waits;
+    if (frames != 0) result.complaint = std::to_string(frames) + " coroutine frames left";
+    if (descriptors != 0) result.complaint = std::to_string(descriptors) + " descriptors left";
+    return result;
+}
+
+}  // namespace sennit::swarm
