@@ -72,8 +72,8 @@ task<> datagrams::listen(net::endpoint one, net::endpoint other) {
 
 task<> datagrams::serve() {
     co_await with_task_group([this](task_group& group) -> task<> {
-        group.spawn(serve_each());
-        co_await serve_batches();
+        group.spawn(serve_each(std::move(*each_)));
+        co_await serve_batches(std::move(*batches_));
     });
 }
 
@@ -83,10 +83,10 @@ bool datagrams::goes_on(std::error_code failure) {
     return false;
 }
 
-task<> datagrams::serve_each() {
+task<> datagrams::serve_each(net::udp_socket socket) {
     std::vector<std::byte> buffer(2 * largest);
     for (;;) {
-        const auto got = co_await as_result(each_->recv_from(buffer));
+        const auto got = co_await as_result(socket.recv_from(buffer));
         if (!goes_on(got.error())) co_return;
         if (!got) continue;
         const const_bytes bytes = const_bytes(buffer).first(got->size);
@@ -97,17 +97,17 @@ task<> datagrams::serve_each() {
             may_double = where_->may_double();
             ledger_.sends(side::server, number, bytes.size(), may_double);
         });
-        const auto sent = co_await as_result(each_->send_to(bytes, got->sender));
+        const auto sent = co_await as_result(socket.send_to(bytes, got->sender));
         if (!goes_on(sent.error())) co_return;
         if (!sent) found_->of([&] { ledger_.was_refused(side::server, number, may_double); });
     }
 }
 
-task<> datagrams::serve_batches() {
+task<> datagrams::serve_batches(net::udp_socket socket) {
     net::datagram_batch batch(8, largest_of_batches);
     std::vector<std::uint64_t> numbers;
     for (;;) {
-        const auto got = co_await as_result(batches_->recv_batch(batch));
+        const auto got = co_await as_result(socket.recv_batch(batch));
         if (!goes_on(got.error())) co_return;
         if (!got) continue;
         const bool may_double = where_->may_double();
@@ -120,7 +120,7 @@ task<> datagrams::serve_batches() {
             }
         });
         if (numbers.size() != batch.size()) co_return;  // that was a complaint
-        const auto sent = co_await as_result(batches_->send_batch(batch));
+        const auto sent = co_await as_result(socket.send_batch(batch));
         if (!goes_on(sent.error())) co_return;
         if (!sent) continue;
         found_->of([&] {

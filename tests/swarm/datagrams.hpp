@@ -39,8 +39,8 @@ class datagrams {
     /// One attempt: its socket, and the datagrams that have not come back.
     struct errand;
 
-    task<> serve_each();
-    task<> serve_batches();
+    task<> serve_each(net::udp_socket socket);
+    task<> serve_batches(net::udp_socket socket);
     /// Whether to go on after an operation of the peer, which may fail only while things go wrong.
     bool goes_on(std::error_code failure);
 

@@ -9,6 +9,7 @@
 
 #include <sennit/event_loop.hpp>
 #include <sennit/frame_pool.hpp>
+#include <sennit/run.hpp>
 #include <sennit/sleep.hpp>
 #include <sennit/task_group.hpp>
 
@@ -23,9 +24,14 @@ namespace {
 /// Far more than a program takes that takes milliseconds.
 constexpr duration patience = std::chrono::minutes(2);
 
+const net::endpoint any_port("127.0.0.1", 0);
+
 class machine final : public surroundings {
   public:
-    machine(event_loop& loop, task_group& helpers) noexcept : loop_(&loop), helpers_(&helpers) {}
+    explicit machine(event_loop& loop) noexcept : loop_(&loop) {}
+
+    /// Where what is to come later waits.
+    void use(task_group& helpers) noexcept { helpers_ = &helpers; }
 
     time_point now() override { return loop_->now(); }
     void after(duration delay, std::function<void()> what) override {
@@ -41,61 +47,67 @@ class machine final : public surroundings {
     }
 
     event_loop* loop_;
-    task_group* helpers_;
+    task_group* helpers_ = nullptr;
 };
 
 /// One run, with all that it needs.
 class machine_run {
   public:
-    machine_run(event_loop& loop, const program& plan, verdict& result) noexcept
-        : loop_(loop), plan_(plan), result_(result) {}
+    machine_run(event_loop& loop, const program& plan)
+        : loop_(loop), plan_(plan), where_(loop), streams_(where_, found_), datagrams_(where_, found_, any_port) {}
     machine_run(const machine_run&) = delete;
     machine_run& operator=(const machine_run&) = delete;
 
     task<> run() {
-        co_await with_task_group([this](task_group& helpers) -> task<> { co_await run_with(helpers); });
+        co_await with_task_group([this](task_group& helpers) -> task<> {
+            co_await run_with(helpers);
+            helpers.cancel();
+        });
+    }
+
+    verdict result() const {
+        verdict made;
+        made.complaint = found_.first();
+        made.story = describe(plan_, tasks_->seen());
+        made.seen = tasks_->seen();
+        made.connections = streams_.connections();
+        made.bytes = streams_.bytes();
+        made.datagrams = datagrams_.arrived();
+        return made;
     }
 
   private:
     task<> run_with(task_group& helpers) {
-        machine where(loop_, helpers);
-        streams connections(where, found_);
-        datagrams letters(where, found_, {"127.0.0.1", 0});
-        co_await connections.listen({"127.0.0.1", 0});
-        co_await letters.listen({"127.0.0.1", 0}, {"127.0.0.1", 0});
-        helpers.spawn(connections.serve());
-        helpers.spawn(letters.serve());
-        where.after(patience, [&] {
+        where_.use(helpers);
+        co_await streams_.listen(any_port);
+        co_await datagrams_.listen(any_port, any_port);
+        helpers.spawn(streams_.serve());
+        helpers.spawn(datagrams_.serve());
+        where_.after(patience, [&] {
             found_.note("did not come to an end\n" + loop_.describe());
             helpers.cancel();
         });
-        interpreter tasks(where, connections, letters, plan_);
+        tasks_.emplace(where_, streams_, datagrams_, plan_);
         try {
-            co_await tasks.run();
-            co_await connections.all_ended();
-            tasks.empty_channels();
-            found_.of([&] {
-                check_order(plan_, tasks.seen());
-                check_shared(plan_, tasks.seen(), timing::late);
-            });
+            co_await tasks_->run();
+            co_await streams_.all_ended();
+            tasks_->empty_channels();
+            check_order(plan_, tasks_->seen());
+            check_shared(plan_, tasks_->seen(), timing::late);
         } catch (const std::exception& what) {
             found_.note(what.what());
         } catch (const cancelled&) {
-            // It was given up.
+            // It was given up, which has been noted.
         }
-        helpers.cancel();
-        result_.complaint = found_.first();
-        result_.story = describe(plan_, tasks.seen());
-        result_.seen = tasks.seen();
-        result_.connections = connections.connections();
-        result_.bytes = connections.bytes();
-        result_.datagrams = letters.arrived();
     }
 
     event_loop& loop_;
     const program& plan_;
-    verdict& result_;
+    machine where_;
     complaints found_;
+    streams streams_;
+    datagrams datagrams_;
+    std::optional<interpreter> tasks_;
 };
 
 std::ptrdiff_t open_descriptors() {
@@ -113,7 +125,9 @@ verdict run_on_machine(std::uint64_t seed, backend_kind backend) {
     std::string waits;
     {
         event_loop loop(event_loop_options{.backend = backend});
-        loop.run(machine_run(loop, plan, result).run());
+        machine_run all(loop, plan);
+        loop.run(all.run());
+        result = all.result();
         waits = loop.describe();
     }
     const std::ptrdiff_t frames = sennit::detail::frame_pool::live() - frames_before;

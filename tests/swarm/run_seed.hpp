@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include <sennit/event_loop_options.hpp>
+
 #include "record.hpp"
 
 namespace sennit::swarm {

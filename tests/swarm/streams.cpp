@@ -94,6 +94,7 @@ task<> streams::converse(net::tcp_stream& peer) {
     }
     conversation& talk = conversations_[number];
     const part here(*this, talk, side::server);
+    talk.was_answered = true;
     bool has_ended_half = false;
     while (const auto lease = co_await peer.recv_lease()) {
         found_->of([&] { talk.said.hears(side::server, lease); });
@@ -166,7 +167,8 @@ task<> streams::receive_all(net::tcp_stream& stream, std::size_t size, conversat
         found_->of([&] { talk.said.hears(side::client, const_bytes(buffer).first(count)); });
         bytes_ += count;
     }
-    found_->of([&] { talk.said.hears_the_end(side::client); });
+    // Where not even the number has been heard, the server did not know whom to take leave of.
+    if (talk.was_answered) found_->of([&] { talk.said.hears_the_end(side::client); });
     if (talk.said.heard(side::client) != size) {
         throw std::system_error(std::make_error_code(std::errc::connection_aborted));
     }

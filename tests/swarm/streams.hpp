@@ -53,6 +53,7 @@ class streams {
         std::optional<time_point> ended_by_client;
         std::optional<time_point> ended_by_server;
         bool ended_in_quiet = false;  // by the client
+        bool was_answered = false;
     };
     class visit;
     class part;
