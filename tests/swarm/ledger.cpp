@@ -89,8 +89,8 @@ std::uint64_t datagram_ledger::hears(side who, const_bytes what, std::size_t roo
     hop& way = sent_by(found, other(who));
     const std::string name = "datagram " + std::to_string(number) + " at the " + name_of(who) + ": ";
     if (what.size() != std::min(way.size, room)) throw disagreement(name + "has another length");
-    if (truncated != (way.size > room))
-        throw disagreement(name + "is said to be cut off and is not, or is and is not said to");
+    const bool is_cut = way.size > room;
+    if (truncated != is_cut) throw disagreement(name + (is_cut ? "is cut off and nobody says so" : "is not cut off"));
     for (std::size_t i = 0; i != what.size(); ++i) {
         if (what.data()[i] != at(number, i)) throw disagreement(name + "wrong byte " + std::to_string(i));
     }
