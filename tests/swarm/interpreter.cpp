@@ -77,6 +77,7 @@ task<> interpreter::run() {
             where_->after(*plan_->cancelled_at, [&] {
                 seen_.cancelled = now();
                 group.cancel();
+                was_cancelled_.set();
             });
         }
         try {
@@ -85,7 +86,7 @@ task<> interpreter::run() {
             // Its end has been written down.
         }
         // The group must be there when its cancel comes.
-        if (plan_->cancelled_at) co_await shield(sleep_until(start_ + *plan_->cancelled_at + duration(1)));
+        if (plan_->cancelled_at) co_await shield(was_cancelled_.wait());
     };
     co_await with_task_group(body);
 }

@@ -63,6 +63,7 @@ class interpreter {
     time_point start_;
     std::uint64_t order_ = 0;
     observations seen_;
+    event was_cancelled_;  // from outside
     std::deque<event> events_;
     std::deque<mutex> mutexes_;
     std::deque<semaphore> semaphores_;
