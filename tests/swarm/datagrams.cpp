@@ -4,10 +4,10 @@
 #include "datagrams.hpp"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <sennit/result.hpp>
 #include <sennit/sleep.hpp>

@@ -4,8 +4,11 @@
 #include <chrono>
 #include <exception>
 #include <filesystem>
+#include <functional>
 #include <iterator>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include <sennit/event_loop.hpp>
 #include <sennit/frame_pool.hpp>

@@ -1,6 +1,7 @@
 #pragma once
 
-#include <cstddef>
+#include <functional>
+#include <utility>
 
 #include <sennit/testing/sim_world.hpp>
 

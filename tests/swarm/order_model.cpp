@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,7 +52,6 @@ class order_walk {
         std::uint64_t after;
     };
     struct group {
-        const scope* inside = nullptr;
         std::vector<member> members;
     };
 

@@ -7,7 +7,9 @@
 #include <array>
 #include <chrono>
 #include <cstring>
+#include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <sennit/net/serve.hpp>
