@@ -15,7 +15,7 @@
 namespace sennit::swarm {
 namespace {
 
-constexpr std::uint64_t usual_seeds = 40;
+constexpr std::uint64_t usual_seeds = 100;
 constexpr std::uint64_t runs_of_one_seed = 50;
 constexpr unsigned share = 25;  // percent of the time that there is, on each backend
 
