@@ -178,7 +178,11 @@ bool server::goes_on_after(std::error_code error) {
     has_become_full_.set();
     ended_.reset();
     retry_.start(back_off_);
-    if (may_complain()) complain_about_accept(error);
+    if (options_.on_accept_error != nullptr) {
+        options_.on_accept_error(error);
+    } else if (may_complain()) {
+        complain_about_accept(error);
+    }
     return true;
 }
 

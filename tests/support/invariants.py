@@ -20,6 +20,7 @@ COUNTED = {
     "rewritten_completions": "rewritten completions",
     "connections": "connections",
     "bytes": "bytes",
+    "datagrams": "datagrams",
     "inputs": "inputs",
 }
 
