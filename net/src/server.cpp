@@ -12,12 +12,19 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <string>
 #include <system_error>
+#include <utility>
+
+#include "server.hpp"
 
 #include <sennit/detail/report.hpp>
-#include <sennit/net/detail/server.hpp>
+#include <sennit/detail/scope_entry.hpp>
+#include <sennit/net/detail/acceptor_core.hpp>
+#include <sennit/net/detail/connection_handler.hpp>
 #include <sennit/net/detail/socket_operation.hpp>
+#include <sennit/result.hpp>
 #include <sennit/sleep.hpp>
 #include <sennit/timeout.hpp>
 
@@ -248,6 +255,56 @@ task<> server::drain(std::exception_ptr failure) {
     }
     helpers_.rethrow();
     connections_.rethrow();
+}
+
+namespace {
+
+void start_connection(server& owner, connection_handler& handler, socket_ref socket, peer_count* counted) {
+    auto connection = std::make_unique<served_connection>(owner, socket, counted);
+    try {
+        task<> handling = handler.handle(std::move(socket));
+        owner.run(std::move(handling), std::move(connection));
+    } catch (...) {
+        owner.report(*connection, std::current_exception());
+    }
+}
+
+task<> accept_all(server& owner, acceptor_core* listener, connection_handler& handler) {
+    for (;;) {
+        if (owner.is_full()) {
+            co_await owner.room();
+            continue;
+        }
+        auto accepted = co_await as_result(accept_awaiter<socket_ref>(listener));
+        if (!accepted) {
+            const bool go_on = co_await owner.accept_failed(accepted.error());
+            if (!go_on) co_return;
+            continue;
+        }
+        const admission decision = owner.admit(*accepted->get());
+        if (!decision.granted) continue;
+        start_connection(owner, handler, std::move(*accepted), decision.counted);
+    }
+}
+
+}  // namespace
+
+task<> run_server(acceptor_core* listener, connection_handler& handler, serve_options options) {
+    const environment where = co_await sennit::detail::current_environment();
+    server owner(where, options);
+    owner.start();
+
+    std::exception_ptr failure;
+    co_await sennit::detail::enter_scope(owner.accepting());
+    try {
+        co_await accept_all(owner, listener, handler);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    co_await sennit::detail::enter_scope(*where.scope);
+
+    if (listener != nullptr) listener->close();
+    co_await owner.drain(std::move(failure));
 }
 
 }  // namespace sennit::net::detail

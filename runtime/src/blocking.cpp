@@ -12,6 +12,7 @@
 #include <system_error>
 #include <thread>
 
+#include <sennit/backend.hpp>
 #include <sennit/blocking.hpp>
 
 namespace sennit {
@@ -94,6 +95,12 @@ void blocking_pool::submit(std::shared_ptr<job> work) {
     }
     shared_->waiting.push_back(std::move(work));
     shared_->changed.notify_one();
+}
+
+void detail::start_blocking(event_loop& loop, std::shared_ptr<blocking_pool::job> work) {
+    if (loop.io().simulated() == nullptr) return loop.blocking().submit(std::move(work));
+    blocking_pool::job& simulated = *work;
+    simulated.run(std::move(work));
 }
 
 }  // namespace sennit

@@ -66,7 +66,7 @@ namespace detail {
 
 void waiter::resume_later() noexcept {
     unlink();
-    environment_.loop->schedule(*this);
+    where().loop->schedule(*this);
 }
 
 }  // namespace detail

@@ -12,10 +12,6 @@ namespace {
 
 constexpr std::size_t most_places = 16;  // tasks can be nested as deep as memory goes
 
-const promise_base& promise_of(std::coroutine_handle<> coroutine) noexcept {
-    return std::coroutine_handle<promise_base>::from_address(coroutine.address()).promise();
-}
-
 }  // namespace
 
 void append_places(std::string& text, std::coroutine_handle<> waits) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <system_error>
 
+#include <sennit/backend.hpp>
 #include <sennit/net/line_reader.hpp>
 #include <sennit/net/serve.hpp>
 #include <sennit/net/tcp.hpp>

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include <sennit/backend.hpp>
 #include <sennit/blocking.hpp>
 #include <sennit/event.hpp>
 #include <sennit/net/connect.hpp>

@@ -2,7 +2,6 @@
 
 #include <coroutine>
 #include <exception>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -45,6 +44,10 @@ class blocking_pool {
 };
 
 namespace detail {
+
+/// Has the job run on a thread of the loop's pool; in a simulated world at once, and its answer comes by mail all the
+/// same. Throws `std::system_error` when no thread can be started at all.
+void start_blocking(event_loop& loop, std::shared_ptr<blocking_pool::job> work);
 
 template <class Function>
 class blocking_call final : public blocking_pool::job {
@@ -111,13 +114,8 @@ class [[nodiscard]] blocking_awaiter final : public blocking_call<Function>::lis
         const environment where = coroutine.where();
         if (where.scope->is_cancelled()) return false;
         call_ = std::make_shared<call_type>(std::move(function_), where.loop->remote());
-        if (where.loop->io().simulated() != nullptr) {
-            // The answer comes by mail all the same, after this coroutine has suspended.
-            call_->run(call_);
-        } else {
-            where.loop->blocking().submit(call_);
-        }
-        this->enroll(where, coroutine);
+        start_blocking(*where.loop, call_);
+        this->enroll(coroutine);
         call_->waiting = this;
         return true;
     }

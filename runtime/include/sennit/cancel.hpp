@@ -1,10 +1,10 @@
 #pragma once
 
-#include <coroutine>
 #include <cstddef>
 #include <string>
 
 #include <sennit/detail/intrusive_list.hpp>
+#include <sennit/detail/promise_base.hpp>
 #include <sennit/detail/ready_queue.hpp>
 #include <sennit/environment.hpp>
 
@@ -32,22 +32,20 @@ class waiter : public list_hook<scope_tag>, public ready_node {
     /// What is waited for, in a word, for reports ("recv", "mutex").
     virtual const char* waiting_for() const noexcept = 0;
 
-    const environment& where() const noexcept { return environment_; }
+    /// The environment of the coroutine, which does not change while it waits.
+    const environment& where() const noexcept { return promise_of(handle).where; }
 
   protected:
     waiter() noexcept = default;
     ~waiter() = default;
 
-    /// Joins the scope of `where`. False when that scope is cancelled already: nothing may be waited for then.
-    bool enroll(environment where, std::coroutine_handle<> coroutine) noexcept;
+    /// Joins the scope of `coroutine`. False when that scope is cancelled already: nothing may be waited for then.
+    bool enroll(awaiting coroutine) noexcept;
 
     /// Leaves the scope and queues the coroutine behind those that are ready.
     void resume_later() noexcept;
 
     bool scope_cancelled() const noexcept;
-
-  private:
-    environment environment_;
 };
 
 }  // namespace detail
@@ -109,14 +107,14 @@ inline bool cancel_token::cancelled() const noexcept {
 
 namespace detail {
 inline bool waiter::scope_cancelled() const noexcept {
-    return environment_.scope->is_cancelled();
+    return where().scope->is_cancelled();
 }
 
-inline bool waiter::enroll(environment where, std::coroutine_handle<> coroutine) noexcept {
-    environment_ = where;
+inline bool waiter::enroll(awaiting coroutine) noexcept {
     handle = coroutine;
-    if (where.scope->cancelled_) return false;
-    where.scope->waiters_.push_back(*this);
+    cancel_scope& scope = *coroutine.where().scope;
+    if (scope.cancelled_) return false;
+    scope.waiters_.push_back(*this);
     return true;
 }
 }  // namespace detail

@@ -44,9 +44,7 @@ class channel {
             }
             return target_.put(this->value);
         }
-        bool await_suspend(detail::awaiting coroutine) noexcept {
-            return this->wait_in(target_.senders_, coroutine.where(), coroutine);
-        }
+        bool await_suspend(detail::awaiting coroutine) noexcept { return this->wait_in(target_.senders_, coroutine); }
         void await_resume() const {
             if (const auto sent = await_result(); !sent) throw std::system_error(sent.error(), "channel send");
         }
@@ -69,9 +67,7 @@ class channel {
             this->value = source_.try_recv();
             return this->value.has_value() || source_.closed_;
         }
-        bool await_suspend(detail::awaiting coroutine) noexcept {
-            return this->wait_in(source_.receivers_, coroutine.where(), coroutine);
-        }
+        bool await_suspend(detail::awaiting coroutine) noexcept { return this->wait_in(source_.receivers_, coroutine); }
         std::optional<T> await_resume() {
             this->throw_if_cancelled();
             return std::move(this->value);

@@ -51,9 +51,7 @@ class mutex {
             target_.locked_ = true;
             return true;
         }
-        bool await_suspend(detail::awaiting coroutine) noexcept {
-            return wait_in(target_.waiters_, coroutine.where(), coroutine);
-        }
+        bool await_suspend(detail::awaiting coroutine) noexcept { return wait_in(target_.waiters_, coroutine); }
         mutex_lock await_resume() const {
             throw_if_cancelled();
             return mutex_lock(target_);

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <coroutine>
 #include <cstdint>
 
 #include <sennit/cancel.hpp>
@@ -55,7 +54,7 @@ class operation : public detail::waiter, public detail::list_hook<detail::backen
 
     /// Submits the request on behalf of `coroutine`. False when the scope is cancelled: nothing was submitted, the
     /// coroutine goes on at once and finds `cancelled`.
-    bool start(environment where, std::coroutine_handle<> coroutine) noexcept;
+    bool start(detail::awaiting coroutine) noexcept;
 
     /// Submits the operation to the backend of `loop`, for operations outside any scope.
     void submit_to(event_loop& loop) noexcept;

@@ -7,12 +7,13 @@
 #include <unordered_map>
 #include <utility>
 
+#include "wait_limits.hpp"
+
 #include <sennit/cancel.hpp>
 #include <sennit/detail/intrusive_list.hpp>
 #include <sennit/event.hpp>
 #include <sennit/frame_pool.hpp>
 #include <sennit/net/detail/socket_core.hpp>
-#include <sennit/net/detail/wait_limits.hpp>
 #include <sennit/net/ip_address.hpp>
 #include <sennit/net/serve_options.hpp>
 #include <sennit/stop.hpp>
