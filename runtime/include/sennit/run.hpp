@@ -26,6 +26,9 @@ T event_loop::run(task<T> main) {
 namespace detail {
 int run_main(task<int> main, const event_loop_options& options);
 int run_main(task<> main, const event_loop_options& options);
+task<int> with_exit_status(task<> main);
+/// Runs `main` and gives its status. When `request` ends first, the program is asked to end, as by a signal.
+task<int> supervise(task<int> main, task<> request);
 }  // namespace detail
 
 /// The whole program: runs `main` on a loop of its own and gives the exit status for the real `main`: what the task
