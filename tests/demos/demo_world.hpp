@@ -5,11 +5,12 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
+#include <exception>
 #include <string>
 #include <vector>
 
 #include <sennit/frame_pool.hpp>
+#include <sennit/sleep.hpp>
 #include <sennit/testing/sim_programs.hpp>
 #include <sennit/testing/sim_world.hpp>
 
@@ -51,11 +52,20 @@ class demo_world {
         world.after(from_then_on + length, [&] { world.heal(server, other); });
     }
 
+    /// Also when all clients have ended before.
+    void lasts_at_least(duration length) {
+        far.spawn([](duration time) -> task<> { co_await sleep_for(time); }(length));
+    }
+
     /// Runs everything; `out` and `err` have what was printed then.
     void run() {
         ::testing::internal::CaptureStdout();
         ::testing::internal::CaptureStderr();
-        programs.run();
+        try {
+            programs.run();
+        } catch (const std::exception& error) {
+            ADD_FAILURE() << error.what();
+        }
         err = ::testing::internal::GetCapturedStderr();
         out = ::testing::internal::GetCapturedStdout();
     }

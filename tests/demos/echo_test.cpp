@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,7 +16,7 @@ namespace sennit::testing {
 namespace {
 
 constexpr int seeds = 40;
-constexpr std::uint64_t size = 60'000;  // of a transfer
+constexpr std::uint64_t size = transfers::usual_size;
 
 sim_program& start_tcp_echo(demo_world& run, std::vector<std::string> more = {}) {
     more.insert(more.begin(), {"--host", "10.0.0.1"});
@@ -28,27 +27,6 @@ std::string served(int connections, std::uint64_t received, std::uint64_t sent) 
     return "served " + std::to_string(connections) + " connections, received " + std::to_string(received) +
            " bytes, sent " + std::to_string(sent) + " bytes\n";
 }
-
-/// So many transfers at the same time.
-class transfers {
-  public:
-    explicit transfers(std::size_t count, std::uint64_t of_size = size) : all_(count) {
-        for (std::size_t i = 0; i != count; ++i) all_[i] = {1009 * i, of_size};
-    }
-    transfer& operator[](std::size_t i) { return all_[i]; }
-
-    bool are_complete() const {
-        return std::all_of(all_.begin(), all_.end(), [](const transfer& each) { return each.is_complete(); });
-    }
-    std::uint64_t echoed() const {
-        std::uint64_t sum = 0;
-        for (const transfer& each : all_) sum += each.echoed;
-        return sum;
-    }
-
-  private:
-    std::vector<transfer> all_;
-};
 
 TEST(DemoEcho, TcpServerSendsEverythingBack) {
     for_each_seed(seeds, [](demo_world& run) {
