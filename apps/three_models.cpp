@@ -1,5 +1,4 @@
-// three_models: the same three jobs one after another, on three threads, and interleaved by the event loop, as
-// timelines
+// three_models: the same three jobs one after another, on three threads, and interleaved by the event loop
 
 #include <fmt/format.h>
 #include <sys/prctl.h>

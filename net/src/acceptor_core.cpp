@@ -12,10 +12,17 @@
 #include <string>
 #include <system_error>
 
+#include <sennit/backend.hpp>
 #include <sennit/detail/misuse.hpp>
 #include <sennit/net/detail/acceptor_core.hpp>
 
 namespace sennit::net::detail {
+
+sennit::detail::wait_details accept_wait::details() const noexcept {
+    sennit::detail::wait_details known;
+    known.descriptor = source_->fd();
+    return known;
+}
 
 void acceptor_core::arm() noexcept {
     if (armed_) return;
@@ -115,19 +122,19 @@ endpoint acceptor_core::local_endpoint() const {
     return endpoint::from_sockaddr(storage, length);
 }
 
-bool accept_wait::start(environment where, std::coroutine_handle<> coroutine) noexcept {
+bool accept_wait::start(sennit::detail::awaiting coroutine) noexcept {
     if (source_ == nullptr || source_->closing_) {
         result_ = -EBADF;
         return false;
     }
-    if (source_->loop_ != where.loop) {
+    if (source_->loop_ != coroutine.where().loop) {
         sennit::detail::misuse("a listener was used on another event loop than the one it was opened on");
     }
     if (source_->waiting_ != nullptr) {
         result_ = -EBUSY;
         return false;
     }
-    if (!enroll(where, coroutine)) {
+    if (!enroll(coroutine)) {
         was_cancelled_ = true;
         return false;
     }

@@ -11,8 +11,8 @@
 namespace sennit::net::detail {
 
 void lease_awaiter::complete(completion done) noexcept {
-    buffer_ = done.buffer;
-    if (buffer_ != nullptr) core()->lease_begins();
+    in_flight.buffer = done.buffer;  // the backend is through with it
+    if (done.buffer != nullptr) core()->lease_begins();
     finish_on_socket(done.result);
 }
 
@@ -23,13 +23,11 @@ bool lease_awaiter::has_too_many() noexcept {
     return true;
 }
 
-bool lease_send_awaiter::make_operation() noexcept {
+lease_send_awaiter::lease_send_awaiter(const socket_ref& core, const buffer_lease& lease) noexcept {
     try {
-        const socket_ref core = core_ != nullptr ? socket_ref(*core_) : socket_ref();
-        sending_ = std::make_unique<send_all_awaiter>(core, lease_->bytes());
-        return true;
+        sending_ = std::make_unique<send_all_awaiter>(core, lease.bytes());
     } catch (const std::bad_alloc&) {
-        return false;
+        // The await says so.
     }
 }
 

@@ -73,6 +73,12 @@ std::string_view line_buffer::take(std::size_t count) noexcept {
     return taken;
 }
 
+std::size_t line_buffer::take_into(mutable_bytes to) noexcept {
+    const std::string_view taken = take(std::min(to.size(), unread().size()));
+    if (!taken.empty()) std::memcpy(to.data(), taken.data(), taken.size());
+    return taken.size();
+}
+
 void line_buffer::check_length(std::size_t length) const {
     if (length <= longest_) return;
     throw std::system_error(std::make_error_code(std::errc::message_size),

@@ -7,6 +7,8 @@
 #include <system_error>
 #include <utility>
 
+#include "memory_pipe.hpp"
+
 #include <sennit/net/memory_stream.hpp>
 
 namespace sennit::net {
@@ -23,10 +25,10 @@ void memory_operation::throw_if_failed() const {
     if (const auto error = outcome()) throw std::system_error(error, name_);
 }
 
-bool memory_receive::start(environment where, std::coroutine_handle<> coroutine) noexcept {
+bool memory_receive::start(sennit::detail::awaiting coroutine) noexcept {
     error_ = pipe_ == nullptr ? EBADF : pipe_->why_not_receive();
     if (error_ != 0) return false;
-    if (!enroll(where, coroutine)) {
+    if (!enroll(coroutine)) {
         was_cancelled_ = true;
         return false;
     }
@@ -42,10 +44,10 @@ void memory_receive::cancel_wait() noexcept {
     resume_later();
 }
 
-bool memory_send::start(environment where, std::coroutine_handle<> coroutine) noexcept {
+bool memory_send::start(sennit::detail::awaiting coroutine) noexcept {
     error_ = pipe_ == nullptr ? EBADF : pipe_->why_not_send();
     if (error_ != 0) return false;
-    if (!enroll(where, coroutine)) {
+    if (!enroll(coroutine)) {
         was_cancelled_ = true;
         return false;
     }
@@ -61,11 +63,11 @@ void memory_send::cancel_wait() noexcept {
     resume_later();
 }
 
-bool memory_shutdown::start(environment where, std::coroutine_handle<> coroutine) noexcept {
+bool memory_shutdown::start(sennit::detail::awaiting coroutine) noexcept {
     error_ = pipe_ == nullptr ? EBADF : pipe_->why_not_send();
     if (error_ == EPIPE) error_ = 0;  // as with sockets, it may be done twice and after the peer is gone
     if (error_ != 0) return false;
-    if (!enroll(where, coroutine)) {
+    if (!enroll(coroutine)) {
         was_cancelled_ = true;
         return false;
     }
@@ -168,6 +170,10 @@ void memory_stream::close() noexcept {
     if (!is_open()) return;
     incoming()->close_receiving_end();
     outgoing()->close_sending_end();
+}
+
+bool memory_stream::is_open() const noexcept {
+    return connection_ && !incoming()->receiving_end_closed();
 }
 
 }  // namespace sennit::net

@@ -9,6 +9,7 @@
 #include <memory>
 #include <utility>
 
+#include <sennit/backend.hpp>
 #include <sennit/blocking.hpp>
 #include <sennit/event_loop.hpp>
 #include <sennit/net/detail/lookup.hpp>

@@ -12,12 +12,20 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <memory>
+#include <new>
 #include <string>
 #include <system_error>
+#include <utility>
+
+#include "server.hpp"
 
 #include <sennit/detail/report.hpp>
-#include <sennit/net/detail/server.hpp>
+#include <sennit/detail/scope_entry.hpp>
+#include <sennit/net/detail/acceptor_core.hpp>
+#include <sennit/net/detail/connection_handler.hpp>
 #include <sennit/net/detail/socket_operation.hpp>
+#include <sennit/result.hpp>
 #include <sennit/sleep.hpp>
 #include <sennit/timeout.hpp>
 
@@ -40,13 +48,21 @@ std::size_t most_connections(const serve_options& options) {
     return std::min(wanted, std::max<std::size_t>(1, possible));
 }
 
-bool descriptors_ran_out(const std::error_code& error) {
+bool ran_out(const std::error_code& error) {
     switch (error.value()) {
         case EMFILE:
         case ENFILE:
         case ENOBUFS:
         case ENOMEM: return true;
         default: return false;
+    }
+}
+
+void complain_about_accept(const std::error_code& error) noexcept {
+    try {
+        sennit::detail::report(("accept: " + error.message() + "; waiting before the next try").c_str());
+    } catch (const std::bad_alloc&) {
+        sennit::detail::report("accept: out of memory; waiting before the next try");
     }
 }
 
@@ -73,12 +89,10 @@ bool peer_went_away(const std::exception_ptr& failure) {
 
 }  // namespace
 
-served_connection::served_connection(server& owner, socket_ref socket, peer_count* counted)
-    : owner_(owner), socket_(std::move(socket)), counted_(counted) {
+served_connection::served_connection(server& owner, socket_ref socket) noexcept
+    : owner_(owner), socket_(std::move(socket)) {
     owner.served_.push_back(*this);
     owner.arrived_.set();
-    if (owner.options_.counters != nullptr) ++owner.options_.counters->served;
-    if (owner.draining_) socket_->end_receiving();
 }
 
 served_connection::~served_connection() {
@@ -96,7 +110,7 @@ void served_connection::child_ended(sennit::detail::promise<void>& handler) noex
         }
         // What the handler held is gone when the goodbye has its first turn, and then it shows who else uses the
         // socket.
-        if (handler.error == nullptr && owner.draining_) owner.connections_.spawn(owner.say_goodbye(std::move(self)));
+        if (handler.error == nullptr && owner.draining_.is_set()) owner.start_goodbye(std::move(self));
     } catch (...) {
         handler.error = std::current_exception();
     }
@@ -105,7 +119,7 @@ void served_connection::child_ended(sennit::detail::promise<void>& handler) noex
 }
 
 bool served_connection::is_draining() const noexcept {
-    return owner_.draining_ && socket_->references() == 1 && socket_->fd() >= 0;
+    return owner_.draining_.is_set() && socket_->references() == 1 && socket_->fd() >= 0;
 }
 
 server::server(environment where, const serve_options& options)
@@ -114,6 +128,7 @@ server::server(environment where, const serve_options& options)
       max_connections_(most_connections(options)),
       guard_(where.loop->stop()),
       limits_(options, where.loop->now()),
+      retry_(*where.loop, ended_),
       connections_(where),
       helpers_(where) {
     accepting_.attach(*where.scope);
@@ -121,10 +136,12 @@ server::server(environment where, const serve_options& options)
 
 void server::start() {
     helpers_.spawn(watch_for_stop());
+    helpers_.spawn(end_after_timeout());
     if (limits_.exist()) helpers_.spawn(end_long_waits());
 }
 
 task<> server::end_long_waits() {
+    event_timer pause(*where_.loop, has_become_full_);
     for (;;) {
         // Without connections it sleeps for good: an idle program is not woken for nothing.
         if (served_.empty()) {
@@ -135,7 +152,8 @@ task<> server::end_long_waits() {
             co_await sleep_for(limits_.pause(true));
         } else {
             has_become_full_.reset();
-            co_await move_on_after(limits_.pause(false), has_become_full_.wait());
+            pause.start(limits_.pause(false));
+            co_await has_become_full_.wait();
         }
         const std::uint32_t now = limits_.moment(where_.loop->now());
         const bool full = is_pressed();
@@ -148,37 +166,46 @@ task<> server::watch_for_stop() {
     accepting_.cancel();
 }
 
-task<bool> server::accept_failed(std::error_code error) {
-    if (error == std::errc::operation_canceled || error == std::errc::bad_file_descriptor) co_return false;
-    if (error == std::errc::connection_aborted || error.value() == EPROTO) co_return true;
-    if (!descriptors_ran_out(error)) throw std::system_error(error, "accept");
+bool server::goes_on_after(std::error_code error) {
+    if (error == std::errc::operation_canceled || error == std::errc::bad_file_descriptor) return false;
+    if (error == std::errc::connection_aborted || error.value() == EPROTO) {
+        ended_.set();  // the next try is due at once
+        return true;
+    }
+    if (!ran_out(error)) throw std::system_error(error, "accept");
 
     back_off_ = std::clamp(2 * back_off_, first_back_off, longest_back_off);
     has_become_full_.set();
-    if (may_complain()) {
-        sennit::detail::report(("accept: " + error.message() + "; waiting before the next try").c_str());
-    }
     ended_.reset();
-    co_await move_on_after(back_off_, ended_.wait());
-    co_return true;
+    retry_.start(back_off_);
+    if (options_.on_accept_error != nullptr) {
+        options_.on_accept_error(error);
+    } else if (may_complain()) {
+        complain_about_accept(error);
+    }
+    return true;
 }
 
-admission server::admit(const socket_core& socket) {
+bool server::admit(served_connection& connection) {
     back_off_ = duration::zero();
-    if (options_.max_connections_per_peer == serve_options::unlimited) return {true, nullptr};
-    try {
-        const endpoint peer = socket.peer_endpoint();
-        if (!peer.is_ip()) return {true, nullptr};
-        peer_count& counted = *per_peer_.try_emplace(peer.address(), 0).first;
-        if (counted.second >= options_.max_connections_per_peer) {
-            if (options_.counters != nullptr) ++options_.counters->refused;
-            return {false, nullptr};
+    if (options_.max_connections_per_peer != serve_options::unlimited) {
+        try {
+            const endpoint peer = connection.socket().peer_endpoint();
+            if (peer.is_ip()) {
+                peer_count& counted = *per_peer_.try_emplace(peer.address(), 0).first;
+                if (counted.second >= options_.max_connections_per_peer) {
+                    if (options_.counters != nullptr) ++options_.counters->refused;
+                    return false;
+                }
+                ++counted.second;
+                connection.counted_ = &counted;
+            }
+        } catch (const std::system_error&) {
+            return false;  // the peer is gone already
         }
-        ++counted.second;
-        return {true, &counted};
-    } catch (const std::system_error&) {
-        return {false, nullptr};  // the peer is gone already
     }
+    if (options_.counters != nullptr) ++options_.counters->served;
+    return true;
 }
 
 void server::report(const served_connection& connection, std::exception_ptr failure) {
@@ -186,8 +213,8 @@ void server::report(const served_connection& connection, std::exception_ptr fail
         endpoint peer;
         try {
             peer = connection.socket().peer_endpoint();
-        } catch (const std::system_error&) {
-            // The peer is gone, and its name with it.
+        } catch (const std::exception&) {
+            // The peer is gone, and its name with it; or there is not even memory to say so.
         }
         options_.on_error(peer, std::move(failure));
     } else if (!peer_went_away(failure) && may_complain()) {
@@ -206,6 +233,14 @@ bool server::may_complain() noexcept {
     return true;
 }
 
+void server::start_goodbye(std::unique_ptr<served_connection> connection) {
+    try {
+        connections_.spawn(say_goodbye(std::move(connection)));
+    } catch (const std::bad_alloc&) {
+        // This connection is closed without a goodbye; the others have theirs.
+    }
+}
+
 task<> server::say_goodbye(std::unique_ptr<served_connection> connection) {
     if (!connection->is_draining()) co_return;
     const socket_ref socket = connection->reference();
@@ -222,22 +257,25 @@ task<> server::say_goodbye(std::unique_ptr<served_connection> connection) {
             if (!got || *got == 0) co_return;
         }
     };
-    co_await move_on_after(options_.goodbye_timeout, finish(socket));
+    try {
+        co_await move_on_after(options_.goodbye_timeout, finish(socket));
+    } catch (const std::bad_alloc&) {
+        // As in `start_goodbye`.
+    }
 }
 
 task<> server::end_after_timeout() {
+    co_await draining_.wait();
     co_await sleep_for(options_.drain_timeout);
     connections_.cancel();
 }
 
-task<> server::drain(std::exception_ptr failure) {
-    draining_ = true;
+void server::begin_draining() noexcept {
+    draining_.set();
     served_.for_each([](served_connection& each) { each.socket().end_receiving(); });
-    helpers_.spawn(end_after_timeout());
-    co_await connections_.join();
-    helpers_.cancel();
-    co_await helpers_.join();
+}
 
+void server::rethrow(std::exception_ptr failure) {
     const bool only_asked_to_stop = accepting_.is_cancelled() && !where_.scope->is_cancelled();
     if (failure != nullptr) {
         try {
@@ -248,6 +286,66 @@ task<> server::drain(std::exception_ptr failure) {
     }
     helpers_.rethrow();
     connections_.rethrow();
+}
+
+namespace {
+
+void start_connection(server& owner, connection_handler& handler, socket_ref socket) {
+    auto connection = std::make_unique<served_connection>(owner, socket);
+    if (!owner.admit(*connection)) return;
+    try {
+        task<> handling = handler.handle(std::move(socket));
+        owner.run(std::move(handling), std::move(connection));
+    } catch (...) {
+        owner.report(*connection, std::current_exception());
+    }
+}
+
+task<> accept_all(server& owner, acceptor_core* listener, connection_handler& handler) {
+    for (;;) {
+        if (owner.is_full()) {
+            co_await owner.room();
+            continue;
+        }
+        std::error_code failure;
+        try {
+            auto accepted = co_await as_result(accept_awaiter<socket_ref>(listener));
+            failure = accepted.error();
+            if (accepted) start_connection(owner, handler, std::move(*accepted));
+        } catch (const std::bad_alloc&) {
+            // The connection is closed, as it is when the kernel has no memory for it.
+            failure = std::make_error_code(std::errc::not_enough_memory);
+        }
+        if (failure) {
+            if (!owner.goes_on_after(failure)) co_return;
+            co_await owner.next_try();
+        }
+    }
+}
+
+}  // namespace
+
+task<> run_server(acceptor_core* listener, connection_handler& handler, serve_options options) {
+    const environment where = co_await sennit::detail::current_environment();
+    server owner(where, options);
+
+    std::exception_ptr failure;
+    co_await sennit::detail::enter_scope(owner.accepting());
+    try {
+        owner.start();
+        co_await accept_all(owner, listener, handler);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    co_await sennit::detail::enter_scope(*where.scope);
+
+    // No coroutine from here on: there may be no memory for one, and the connections have to be waited for.
+    if (listener != nullptr) listener->close();
+    owner.begin_draining();
+    co_await owner.connections().join();
+    owner.helpers().cancel();
+    co_await owner.helpers().join();
+    owner.rethrow(std::move(failure));
 }
 
 }  // namespace sennit::net::detail

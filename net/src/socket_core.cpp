@@ -9,6 +9,7 @@
 #include <string>
 #include <system_error>
 
+#include <sennit/backend.hpp>
 #include <sennit/detail/misuse.hpp>
 #include <sennit/net/detail/socket_core.hpp>
 #include <sennit/net/detail/socket_operation.hpp>
@@ -175,7 +176,8 @@ socket_ref open_socket(event_loop& loop, family where, int type) {
     return adopt_socket(loop, fd);
 }
 
-bool socket_operation::start_on_socket(environment where, std::coroutine_handle<> coroutine) noexcept {
+bool socket_operation::start_on_socket(sennit::detail::awaiting coroutine) noexcept {
+    const environment& where = coroutine.where();
     // The errors of misuse are results, the same on every backend; the coroutine goes on at once and throws them.
     const int refused = core_ == nullptr ? EBADF : core_->claim(half_, *this);
     if (refused != 0) {
@@ -190,7 +192,7 @@ bool socket_operation::start_on_socket(environment where, std::coroutine_handle<
     if (receives && core_->receiving_ended()) do_not_wait(request_);
     const bool nothing_to_do = wants_nothing(request_) || (receives && core_->all_received());
     const bool over_at_once = nothing_to_do && !where.scope->is_cancelled();
-    if (!over_at_once && start(where, coroutine)) return true;
+    if (!over_at_once && start(coroutine)) return true;
     core_->give_back(half_);
     return false;
 }

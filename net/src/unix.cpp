@@ -15,6 +15,7 @@
 #include <system_error>
 #include <utility>
 
+#include <sennit/backend.hpp>
 #include <sennit/net/detail/bound_path.hpp>
 #include <sennit/net/detail/connect_operation.hpp>
 #include <sennit/net/unix.hpp>

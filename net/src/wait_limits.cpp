@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 
-#include <sennit/net/detail/wait_limits.hpp>
+#include "wait_limits.hpp"
 
 namespace sennit::net::detail {
 

@@ -12,6 +12,7 @@
 #include <system_error>
 #include <thread>
 
+#include <sennit/backend.hpp>
 #include <sennit/blocking.hpp>
 
 namespace sennit {
@@ -55,21 +56,23 @@ struct blocking_pool::shared {
 blocking_pool::blocking_pool() : shared_(std::make_shared<shared>()) {}
 
 blocking_pool::~blocking_pool() {
-    std::list<std::thread> to_join;
+    std::list<shared::worker> to_join;
     {
         const std::lock_guard lock(shared_->mutex);
         shared_->stopping = true;
         shared_->waiting.clear();
-        for (auto& each : shared_->workers) {
-            if (each.busy) {
-                each.thread.detach();
+        auto& workers = shared_->workers;
+        for (auto next = workers.begin(); next != workers.end();) {
+            const auto each = next++;
+            if (each->busy) {
+                each->thread.detach();
             } else {
-                to_join.push_back(std::move(each.thread));
+                to_join.splice(to_join.end(), workers, each);  // allocates nothing: there may be no memory
             }
         }
     }
     shared_->changed.notify_all();
-    for (auto& each : to_join) each.join();
+    for (auto& each : to_join) each.thread.join();
 }
 
 void blocking_pool::submit(std::shared_ptr<job> work) {
@@ -83,7 +86,7 @@ void blocking_pool::submit(std::shared_ptr<job> work) {
         pthread_sigmask(SIG_SETMASK, &all, &before);
         try {
             added.thread = std::thread(shared::work, shared_, std::ref(added));
-        } catch (const std::system_error&) {
+        } catch (...) {  // no thread, or no memory for one
             shared_->workers.pop_back();
             pthread_sigmask(SIG_SETMASK, &before, nullptr);
             if (shared_->workers.empty()) throw;
@@ -94,6 +97,12 @@ void blocking_pool::submit(std::shared_ptr<job> work) {
     }
     shared_->waiting.push_back(std::move(work));
     shared_->changed.notify_one();
+}
+
+void detail::start_blocking(event_loop& loop, std::shared_ptr<blocking_pool::job> work) {
+    if (loop.io().simulated() == nullptr) return loop.blocking().submit(std::move(work));
+    blocking_pool::job& simulated = *work;
+    simulated.run(std::move(work));
 }
 
 }  // namespace sennit

@@ -92,6 +92,10 @@ bool buffer_pool::grow() noexcept {
     return true;
 }
 
+void pooled_buffer::give_back() noexcept {
+    pool->give_back(*this);
+}
+
 void buffer_pool::unseal(const pooled_buffer& buffer) const noexcept {
     ASAN_UNPOISON_MEMORY_REGION(buffer.data, size_);
 }

@@ -6,7 +6,6 @@
 
 #include <sennit/cancel.hpp>
 #include <sennit/event_loop.hpp>
-#include <sennit/task.hpp>
 
 namespace sennit {
 
@@ -26,6 +25,13 @@ void cancel_scope::attach(cancel_scope& parent) noexcept {
     parent.children_.push_back(*this);
 }
 
+void cancel_scope::attach_shielded(cancel_scope& parent) noexcept {
+    assert(parent_ == nullptr);
+    parent_ = &parent;
+    shielded_ = true;
+    parent.children_.push_back(*this);
+}
+
 void cancel_scope::cancel() noexcept {
     if (cancelled_) return;
     tell_waiters();
@@ -37,7 +43,7 @@ void cancel_scope::cancel() noexcept {
         cancel_scope& next = below.pop_front();
         next.parent_->children_.push_back(next);
         // One that was cancelled before told those under it then.
-        if (next.cancelled_) continue;
+        if (next.cancelled_ || next.shielded_) continue;
         next.tell_waiters();
         below.splice_back(next.children_);
     }
@@ -48,25 +54,11 @@ void cancel_scope::tell_waiters() noexcept {
     while (!waiters_.empty()) waiters_.pop_front().cancel_wait();
 }
 
-void cancel_scope::describe(std::string& text, std::size_t depth) const {
-    waiters_.for_each([&](const detail::waiter& each) {
-        text.append(2 * depth, ' ').append(each.waiting_for()).append(" at ");
-        detail::append_places(text, each.handle);
-        text.append(1, '\n');
-    });
-    children_.for_each([&](const cancel_scope& child) {
-        std::string below;
-        child.describe(below, depth + 1);
-        if (below.empty()) return;
-        text.append(2 * depth, ' ').append(child.cancelled_ ? "scope (cancelled)\n" : "scope\n").append(below);
-    });
-}
-
 namespace detail {
 
 void waiter::resume_later() noexcept {
     unlink();
-    environment_.loop->schedule(*this);
+    where().loop->schedule(*this);
 }
 
 }  // namespace detail

@@ -9,11 +9,12 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "timer_wheel.hpp"
+#include "loop_parts.hpp"
 
 #include <sennit/blocking.hpp>
 #include <sennit/detail/report.hpp>
 #include <sennit/detail/timer.hpp>
+#include <sennit/detail/wait_report.hpp>
 #include <sennit/event_loop.hpp>
 #include <sennit/stop.hpp>
 #include <sennit/task_group.hpp>
@@ -60,35 +61,30 @@ event_loop::event_loop(const event_loop_options& options) : event_loop(make_back
 
 event_loop::event_loop(chosen_backend chosen)
     : io_(chosen.implementation.get()),
-      reason_(std::move(chosen.reason)),
-      owned_io_(std::move(chosen.implementation)),
-      timers_(std::make_unique<detail::timer_wheel>()),
-      mailbox_(std::make_shared<detail::mailbox>(*io_)),
-      stop_(std::make_unique<stop_state>()),
-      root_(std::make_unique<task_group>(environment{this, &scope_}, task_group::on_failure::report)),
-      wiped_on_fork_(make_fork_witness()) {}
+      machine_(io_->simulated()),
+      parts_(std::make_unique<detail::loop_parts>(std::move(chosen), environment{this, &scope_})),
+      wiped_on_fork_(make_fork_witness()) {
+    timers_ = &parts_->timers;
+    mailbox_ = parts_->mailbox.get();
+    if (simulated_machine* const machine = io_->simulated()) machine->runs(*this);
+}
 
 event_loop::~event_loop() {
-    if (thread_ != &detail::thread_marker) wrong_thread();
+    check_thread();
     if (*wiped_on_fork_ == 0) {
         // The ring, its operations and the threads belong to the parent; a child can only leave them alone.
-        root_->scope().unlink();
+        root().scope().unlink();
         while (!resources_.empty()) resources_.pop_front();
-        static_cast<void>(root_.release());
-        static_cast<void>(blocking_.release());
-        static_cast<void>(stop_.release());
-        static_cast<void>(timers_.release());
-        static_cast<void>(owned_io_.release());
+        static_cast<void>(parts_.release());
         return;
     }
-    root_->cancel();
-    if (root_->size() != 0) run_until_empty(*root_);
+    root().cancel();
+    if (root().size() != 0) run_until_empty(root());
     while (!resources_.empty()) resources_.pop_front().loop_ends();
     // What was in flight for them still has to come back.
     while (io_->in_flight() != 0) run_once(no_deadline);
     mailbox_->close();
-    root_.reset();
-    blocking_.reset();
+    parts_.reset();
     free_fork_witness(wiped_on_fork_);
 }
 
@@ -145,16 +141,23 @@ bool event_loop::run_due_and_ready() {
     const bool has_mail = mailbox_->has_mail();
     if (has_mail) read_mail();
     const bool has_ready = !ready_.empty();
-    run_ready();
+    if (machine_ == nullptr) [[likely]] {
+        run_ready(resumptions_per_turn);
+    } else {
+        for (int budget = resumptions_per_turn; budget != 0 && !ready_.empty(); --budget) {
+            machine_->before_resumption();
+            run_ready(1);
+        }
+    }
     return has_mail || has_ready;
 }
 
-void event_loop::run_ready() {
-    for (int budget = resumptions_per_turn; budget != 0 && !ready_.empty(); --budget) {
+void event_loop::run_ready(int most) {
+    resumptions_left_ = most;
+    while (resumptions_left_ != 0 && !ready_.empty()) {
+        --resumptions_left_;
         ready_.pop().handle.resume();
         while (transfer_) std::exchange(transfer_, nullptr).resume();
-        // The end of a spawned task transfers to nobody, so at most one has ended here.
-        if (retired_) std::exchange(retired_, nullptr).destroy();
     }
 }
 
@@ -185,8 +188,7 @@ int event_loop::poll_descriptor() const {
 }
 
 void event_loop::arm(detail::timer& timer, time_point deadline) noexcept {
-    if (thread_ != &detail::thread_marker) [[unlikely]]
-        wrong_thread();
+    check_thread();
     timers_->arm(timer, deadline);
 }
 
@@ -194,14 +196,47 @@ void event_loop::disarm(detail::timer& timer) noexcept {
     timers_->cancel(timer);
 }
 
+time_point event_loop::now() const noexcept {
+    return io_->now();
+}
+
+std::string_view event_loop::backend_name() const noexcept {
+    return io_->name();
+}
+
+const std::string& event_loop::backend_reason() const noexcept {
+    return parts_->reason;
+}
+
+detail::mailbox& event_loop::mail() noexcept {
+    return *mailbox_;
+}
+
+std::shared_ptr<detail::mailbox> event_loop::remote() const noexcept {
+    return parts_->mailbox;
+}
+
+task_group& event_loop::root() noexcept {
+    return parts_->root;
+}
+
+stop_state& event_loop::stop() noexcept {
+    return parts_->stop;
+}
+
 blocking_pool& event_loop::blocking() {
-    if (blocking_ == nullptr) blocking_ = std::make_unique<blocking_pool>();
-    return *blocking_;
+    if (parts_->blocking == nullptr) parts_->blocking = std::make_unique<blocking_pool>();
+    return *parts_->blocking;
 }
 
 std::string event_loop::describe() const {
+    detail::wait_report waits;
+    waits.add(scope_);
     std::string text;
-    scope_.describe(text);
+    for (std::size_t i = 0; i != waits.size(); ++i) {
+        const int descriptor = waits[i].details().descriptor;
+        waits.append_line(text, i, descriptor < 0 ? "" : " (descriptor " + std::to_string(descriptor) + ")");
+    }
     return text;
 }
 

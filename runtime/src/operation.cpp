@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include <sennit/backend.hpp>
 #include <sennit/event_loop.hpp>
 #include <sennit/operation.hpp>
 
@@ -9,12 +10,12 @@ namespace sennit {
 
 const std::int32_t operation::cancelled_result = -ECANCELED;
 
-bool operation::start(environment where, std::coroutine_handle<> coroutine) noexcept {
-    if (!enroll(where, coroutine)) {
+bool operation::start(detail::awaiting coroutine) noexcept {
+    if (!enroll(coroutine)) {
         result_ = cancelled_result;
         return false;
     }
-    submit_to(*where.loop);
+    submit_to(*coroutine.where().loop);
     return true;
 }
 
@@ -25,6 +26,12 @@ void operation::submit_to(event_loop& loop) noexcept {
 
 void operation::cancel_wait() noexcept {
     where().loop->io().cancel(*this);
+}
+
+detail::wait_details operation::details() const noexcept {
+    detail::wait_details known;
+    known.descriptor = descriptor_of(request_);
+    return known;
 }
 
 void operation::complete(completion done) noexcept {

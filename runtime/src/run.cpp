@@ -5,6 +5,7 @@
 
 #include <exception>
 #include <memory>
+#include <new>
 
 #include <sennit/detail/report.hpp>
 #include <sennit/run.hpp>
@@ -31,6 +32,15 @@ int run_main(task<int> main, const event_loop_options& options) {
         event_loop loop(options);
         return loop.run(supervise(std::move(to_run), first_signal(std::move(signals))));
     } catch (...) {
+        report_exception("error");
+        return 1;
+    }
+}
+
+int run_main(task<> main, const event_loop_options& options) {
+    try {
+        return run_main(with_exit_status(std::move(main)), options);
+    } catch (const std::bad_alloc&) {
         report_exception("error");
         return 1;
     }

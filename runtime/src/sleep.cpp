@@ -5,12 +5,13 @@
 
 namespace sennit::detail {
 
-bool sleep_awaiter::start(environment where, std::coroutine_handle<> coroutine) noexcept {
-    if (!enroll(where, coroutine)) {
+bool sleep_awaiter::start(awaiting coroutine) noexcept {
+    if (!enroll(coroutine)) {
         was_cancelled_ = true;
         return false;
     }
-    where.loop->arm(*this, is_relative_ ? saturating_add(where.loop->now(), relative_) : until_);
+    event_loop& loop = *coroutine.where().loop;
+    loop.arm(*this, is_relative_ ? saturating_add(loop.now(), relative_) : until_);
     return true;
 }
 

@@ -35,8 +35,11 @@ task<int> supervise(task<int> main, task<> request) {
     int status = 0;
     task_group programme(where);
     cancel_scope main_scope;  // becomes a child of the group's scope, so it must end first
-    programme.spawn(end_when_asked(programme, std::move(request), main_scope));
-    programme.spawn(run_to_status(std::move(main), main_scope, status, programme));
+    // Both before one of them runs, which would have to be waited for if there were no memory for the other.
+    task<> when_asked = end_when_asked(programme, std::move(request), main_scope);
+    task<> to_status = run_to_status(std::move(main), main_scope, status, programme);
+    programme.spawn(std::move(when_asked));
+    programme.spawn(std::move(to_status));
     co_await programme.join();
     programme.rethrow();
     co_return status;

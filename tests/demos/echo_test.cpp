@@ -167,7 +167,26 @@ TEST(DemoEcho, InterruptedServerDoesNotWaitForThoseOutOfReach) {
         }
         run.world.after(100ms, [&] { run.world.partition(run.server, run.near); });
         run.world.after(1s, [&] { echo.interrupt(); });
-        run.world.after(13s, [&] { EXPECT_TRUE(echo.has_ended()) << run.world.describe(); });
+        run.world.after(1999ms, [&] { EXPECT_FALSE(echo.has_ended()) << "it says goodbye for a second"; });
+        run.world.after(2001ms, [&] { EXPECT_TRUE(echo.has_ended()) << run.world.describe(); });
+        run.run();
+        EXPECT_EQ(echo.exit_status(), 0);
+    });
+}
+
+TEST(DemoEcho, InterruptedServerGivesThoseWhoDoNotReadTenSeconds) {
+    for_each_seed(seeds, [](demo_world& run) {
+        sim_program& echo = start_tcp_echo(run);
+        transfer never_read{0, 1000 * size};
+        const auto only_send = [](transfer& progress) -> task<> {
+            co_await sleep_for(1ms);
+            auto stream = co_await net::tcp_stream::connect(server_place);
+            CO_ASSERT_ERROR(std::errc::connection_reset, send_pattern(stream, progress));
+        };
+        run.near.spawn(only_send(never_read));
+        run.world.after(9s, [&] { echo.interrupt(); });
+        run.world.after(18999ms, [&] { EXPECT_FALSE(echo.has_ended()); });
+        run.world.after(19001ms, [&] { EXPECT_TRUE(echo.has_ended()) << run.world.describe(); });
         run.run();
         EXPECT_EQ(echo.exit_status(), 0);
     });

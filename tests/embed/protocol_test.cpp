@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <sennit/sennit.hpp>
+#include <sennit/testing/allocation_failures.hpp>
 #include <sennit/testing/explore.hpp>
 #include <sennit/testing/sim_world.hpp>
 
@@ -35,6 +36,12 @@ task<> expect_answer(int& answer) {
     answer = co_await ask("counter.test", 41);
 }
 
+task<> ask_a_server(testing::sim_world& world, testing::sim_host&) {
+    world.add_host("server", {"10.0.0.2"}).spawn_background(serve_counting());
+    world.add_name("counter.test", {"10.0.0.2"});
+    static_cast<void>(co_await ask("counter.test", 41));
+}
+
 int main() {
     // [readme]
     testing::sim_world world;
@@ -49,5 +56,7 @@ int main() {
     world.run();
     // [/readme]
     std::printf("answer: %d\n", answer);
-    return answer == 42 ? 0 : 1;
+
+    const std::size_t runs = testing::for_each_allocation_failure(ask_a_server);
+    return answer == 42 && runs > 10 ? 0 : 1;
 }

@@ -80,17 +80,17 @@ class SharedLibrary(OutsideProject):
 
     def test_through_pkg_config(self):
         program = self.build_with_pkg_config("shared-pkgconfig")
-        self.assertIn("[libsennit.so.0]", self.needed_libraries(program))
+        self.assertIn("[libsennit.so.0.1]", self.needed_libraries(program))
         self.assert_echoes(program, LD_LIBRARY_PATH=self.prefix / "lib")
 
     def test_a_simulated_world_through_pkg_config(self):
         program = self.build_test_with_pkg_config("shared-testing")
-        self.assertIn("[libsennit_testing.so.0]", self.needed_libraries(program))
+        self.assertIn("[libsennit_testing.so.0.1]", self.needed_libraries(program))
         self.assert_simulates(program, LD_LIBRARY_PATH=self.prefix / "lib")
 
     def test_through_cmake(self):
         program = self.build_with_cmake("shared-cmake")
-        self.assertIn("[libsennit.so.0]", self.needed_libraries(program))
+        self.assertIn("[libsennit.so.0.1]", self.needed_libraries(program))
         self.assert_echoes(program)
         self.assert_simulates(program.with_name("protocol_test"))
 

@@ -45,6 +45,9 @@ class ReadingResults(unittest.TestCase):
     def test_of_the_swarms_seeds_the_last_one_is_what_to_run_again(self):
         log = "[ RUN      ] Swarm.Runs\nseed 1\nseed 2\nseed 3\nwhy\n"
         self.assertEqual(results.replay_line(log), "tests/run --seed 3 swarm")
+        self.assertEqual(results.replay_line(log + "seed 4 on epoll\n"), "tests/run --seed 4 swarm")
+        said = log + "replay: tests/run --seed 3 swarm\n[ RUN      ] Others\nseed 4 on epoll\n"
+        self.assertEqual(results.replay_line(said), "tests/run --seed 3 swarm")
         self.assertIsNone(results.replay_line(LOG))
         complaint = self.googletest(-signal.SIGSEGV, log).complaint
         self.assertIn("seed 3\nwhy", complaint)

@@ -34,10 +34,14 @@ class ServeTimeout : public SocketTest {
             while (const auto count = co_await peer.recv(buffer)) {
                 co_await peer.send(const_bytes(buffer).first(count));
             }
-            endings.emplace_back();
+            note_ending({});
         } catch (const std::system_error& error) {
-            endings.push_back(error.code());
+            note_ending(error.code());
         }
+    }
+    void note_ending(std::error_code how) {
+        endings.push_back(how);
+        another_ending_.set();
     }
     task<> serve_echo(net::tcp_listener& listener, net::serve_options options) {
         options.counters = &counters;
@@ -54,13 +58,19 @@ class ServeTimeout : public SocketTest {
         return options;
     }
     task<> wait_for_endings(std::size_t count) {
-        while (endings.size() < count) co_await sleep_for(1ms);
+        while (endings.size() < count) {
+            another_ending_.reset();
+            co_await another_ending_.wait();
+        }
     }
     /// In the simulated world the default patience of a test is less than the defaults of a server.
     template <class Body>
     auto run(Body body) {
         return OnBackends::run([&] { return with_timeout(GetParam().is_simulated() ? 24h : patience, body()); });
     }
+
+  private:
+    event another_ending_;
 };
 SENNIT_ON_ALL_BACKENDS(ServeTimeout);
 
@@ -255,10 +265,10 @@ TEST_P(ServeTimeout, LentBuffersAndExactReceivesTimeOutToo) {
         auto listener = co_await net::tcp_listener::bind({"127.0.0.1", 0});
         const auto handler = [&](net::tcp_stream peer) -> task<> {
             const std::error_code lease_ended = co_await by_lease(peer);
-            endings.push_back(lease_ended);
+            note_ending(lease_ended);
             co_await peer.send("1");
             const std::error_code exact_ended = co_await exactly(peer);
-            endings.push_back(exact_ended);
+            note_ending(exact_ended);
         };
         const net::serve_options options = shortened_options();
         co_await with_task_group([&](task_group& group) -> task<> {
@@ -349,7 +359,7 @@ TEST_P(ServeTimeout, UnixStreamsHaveTheSameLimits) {
         const auto handler = [this](net::unix_stream peer) -> task<> {
             std::array<std::byte, 16> buffer;
             const std::error_code ended = co_await error_of(peer.recv(buffer));
-            endings.push_back(ended);
+            note_ending(ended);
         };
         const net::serve_options options = shortened_options();
         co_await with_task_group([&](task_group& group) -> task<> {

@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstdlib>
 #include <new>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "support/on_backends.hpp"
@@ -24,6 +26,7 @@
 #include <sennit/semaphore.hpp>
 #include <sennit/sleep.hpp>
 #include <sennit/task_group.hpp>
+#include <sennit/testing/explore.hpp>
 #include <sennit/timeout.hpp>
 #include <sennit/when_all.hpp>
 #include <sennit/when_any.hpp>
@@ -88,6 +91,16 @@ TEST(AllocationCount, Counts) {
     const std::size_t before = allocations;
     const std::vector<int> one(100);
     EXPECT_EQ(allocations - before, 1u);
+}
+
+TEST(AllocationCount, AnExplorationThatCannotCountSaysSo) {
+    const auto nothing = [](sim_world&, sim_host&) -> task<> { co_return; };
+    try {
+        for_each_allocation_failure(nothing);
+        FAIL() << "the operators above are not those that it needs";
+    } catch (const std::logic_error& what) {
+        EXPECT_NE(std::string(what.what()).find("include <sennit/testing/allocation_failures.hpp>"), std::string::npos);
+    }
 }
 
 TEST_P(Allocation, NoneForTasksAndYields) {
@@ -248,6 +261,29 @@ TEST(FramePoolLimit, WhatIsAboveItGoesBackToTheHeap) {
     free_all();
     EXPECT_LT(made, blocks) << "some were kept";
     EXPECT_GT(made, blocks / 2) << "and not all: the pool is bounded";
+}
+
+TEST(FramePoolBypass, EachFrameIsAnAllocation) {
+    const auto use_twice = [] {
+        const std::size_t before = allocations;
+        for (int i = 0; i != 2; ++i) detail::frame_pool::deallocate(detail::frame_pool::allocate(100), 100);
+        return allocations - before;
+    };
+    use_twice();
+    const std::ptrdiff_t frames = detail::frame_pool::live();
+    EXPECT_EQ(use_twice(), 0u);
+    {
+        const detail::frame_pool::bypass outer;
+        {
+            const detail::frame_pool::bypass inner;
+            EXPECT_EQ(use_twice(), 2u);
+        }
+        EXPECT_EQ(use_twice(), 2u);
+        EXPECT_EQ(detail::frame_pool::live(), frames);
+    }
+    use_twice();
+    EXPECT_EQ(use_twice(), 0u);
+    EXPECT_EQ(detail::frame_pool::live(), frames);
 }
 
 }  // namespace

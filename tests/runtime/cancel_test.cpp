@@ -301,7 +301,7 @@ TEST_P(Cancel, TheLoopTellsWhoWaitsForWhat) {
 }
 
 TEST_P(Cancel, TheLoopTellsWhereEachWaitStands) {
-    const auto here = [](unsigned line) { return __FILE__ ":" + std::to_string(line); };
+    const auto here = [](unsigned line) { return "cancel_test.cpp:" + std::to_string(line); };
     event never;
     std::string report;
     unsigned waits = 0;

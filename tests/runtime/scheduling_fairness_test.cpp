@@ -50,6 +50,18 @@ TEST_P(Fairness, ACrowdThatOnlyYieldsDoesNotHoldUpTimers) {
     EXPECT_TRUE(done);
 }
 
+TEST_P(Fairness, ATaskThatYieldsThoughNobodyElseIsReadyDoesNotHoldUpTimers) {
+    bool done = false;
+    run([&]() -> task<> {
+        co_await with_task_group([&](task_group& group) -> task<> {
+            group.spawn(busy_until(done));
+            for (int i = 0; i != 5; ++i) co_await sleep_for(1ms);
+            done = true;
+        });
+    });
+    EXPECT_TRUE(done);
+}
+
 TEST_P(Fairness, ACrowdThatOnlyYieldsDoesNotHoldUpDescriptors) {
     SENNIT_NEEDS_KERNEL("a pipe has no place in it");
     int ends[2];

@@ -15,10 +15,12 @@ COUNTED = {
     "faults": "faults",
     "cancellation_points": "cancellation points",
     "failed_operations": "failed operations",
+    "failed_allocations": "failed allocations",
     "failed_system_calls": "failed system calls",
     "rewritten_completions": "rewritten completions",
     "connections": "connections",
     "bytes": "bytes",
+    "datagrams": "datagrams",
     "inputs": "inputs",
 }
 

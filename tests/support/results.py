@@ -63,12 +63,14 @@ def read_googletest(status, report, log):
 
 def without_passed_seeds(log):
     """The swarm names each seed before it runs, so that a crash has one; of those only the last is of interest."""
-    return re.sub(r"^seed \d+\n(?=seed \d+\n)", "", log, flags=re.MULTILINE)
+    return re.sub(r"^seed \d+( on \w+)?\n(?=seed \d+( on \w+)?\n)", "", log, flags=re.MULTILINE)
 
 
 def replay_line(log):
     """What runs the failed seed of the swarm again; None when the log names no seed."""
-    seeds = re.findall(r"^seed (\d+)$", log, re.MULTILINE)
+    if said := re.search(r"^replay: (tests/run --seed \d+ swarm)", log, re.MULTILINE):
+        return said[1]
+    seeds = re.findall(r"^seed (\d+)", log, re.MULTILINE)  # a crash says nothing
     return f"tests/run --seed {seeds[-1]} swarm" if seeds else None
 
 

@@ -165,7 +165,7 @@ def replay(seed):
     chosen = run.build(suites.swarms())
     for suite in chosen:
         suite.variables = {"SENNIT_SWARM_SEED": str(seed)}
-        suite.filter = "Swarm.RandomPrograms*"
+        suite.filter = "*Swarm*.RandomPrograms*"
     run.run([(suite, ()) for suite in chosen])
     if not run.failed:
         print(chosen[-1].log.read_text(errors="replace"))

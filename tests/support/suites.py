@@ -256,7 +256,7 @@ def fuzzing_swarms(first_seed, seconds):
         seed = first_seed + number * SEEDS_APART
         suite.variables = {"SENNIT_SWARM_SEED": str(seed), "SENNIT_SWARM_SECONDS": str(seconds)}
         suite.time_limit += seconds
-        suite.filter = "Swarm.RandomPrograms*"
+        suite.filter = "*Swarm*.RandomPrograms*"
     return chosen
 
 

@@ -18,7 +18,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::array<unsigned, action_count> usual_weights = {
-    30, 8, 4, 8, 8,  14, 14, 1, 10,            // sleep to transfer
+    30, 8, 4, 8, 8,  14, 14, 1, 10, 8,         // sleep to exchange
     40, 4, 6, 6, 12, 8,  8,  5, 6,  8, 10, 8,  // spawn to any
 };
 constexpr int deepest = 6;
@@ -29,7 +29,7 @@ constexpr std::size_t index(action what) noexcept {
 }
 
 bool is_leaf(action what) noexcept {
-    return what <= action::transfer;
+    return what <= action::exchange;
 }
 
 class generator {
@@ -112,6 +112,7 @@ class generator {
             case action::with_timeout: made.object = random_.below(2); break;
             case action::lock: made.object = random_.below(made_.mutexes); break;
             case action::transfer: made.object = random_.below(std::uint64_t{1} << random_.below(18)); break;
+            case action::exchange: made.object = random_.below(std::uint64_t{1} << 32); break;
             default: break;
         }
         std::size_t parts = is_leaf(made.what) || made.what == action::cancel ? 0 : 1;
@@ -130,25 +131,47 @@ class generator {
     program made_{};
 };
 
+/// About a million nanoseconds for a second or four.
+constexpr duration hurried(duration time) noexcept {
+    return time / 4096;
+}
+
+void hurry(step& what) {
+    what.time = hurried(what.time);
+    for (sequence& part : what.parts) {
+        for (step& each : part.steps) hurry(each);
+    }
+}
+
 }  // namespace
 
 program generate(std::uint64_t seed) {
     return generator(seed).run();
 }
 
+program for_the_machine(program plan) {
+    hurry(plan.root);
+    plan.faults.clear();
+    plan.quiet_from = 0s;
+    plan.waits_end = 5ms;
+    if (plan.cancelled_at) plan.cancelled_at = hurried(*plan.cancelled_at);
+    return plan;
+}
+
 const char* name_of(action what) noexcept {
     constexpr std::array<const char*, action_count> names = {
-        "sleep",        "yield",    "fail",   "set",     "wait",     "send",    "receive",
-        "close",        "transfer", "spawn",  "cancel",  "lock",     "acquire", "group",
-        "with_timeout", "move_on",  "shield", "attempt", "clean_up", "all",     "any",
+        "sleep",    "yield",    "fail",    "set",      "wait", "send",    "receive", "close",
+        "transfer", "exchange", "spawn",   "cancel",   "lock", "acquire", "group",   "with_timeout",
+        "move_on",  "shield",   "attempt", "clean_up", "all",  "any",
     };
     return names[static_cast<std::size_t>(what)];
 }
 
 const char* name_of(trouble what) noexcept {
     constexpr std::array<const char*, trouble_count> names = {
-        "loss",    "slow",         "resets",          "refusals",       "partition",
-        "one way", "stalled peer", "short transfers", "failed accepts", "no memory",
+        "loss",       "slow",         "resets",          "refusals",       "partition",
+        "one way",    "stalled peer", "short transfers", "failed accepts", "no memory",
+        "no buffers", "doubled",      "out of order",    "small packets",
     };
     return names[static_cast<std::size_t>(what)];
 }

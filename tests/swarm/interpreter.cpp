@@ -40,17 +40,19 @@ class returned_permit {
 
 }  // namespace
 
-interpreter::interpreter(testing::sim_world& world, network& streams, const program& plan)
-    : world_(&world),
-      streams_(&streams),
+interpreter::interpreter(surroundings& where, streams& connections, datagrams& letters, const program& plan)
+    : where_(&where),
+      streams_(&connections),
+      datagrams_(&letters),
       plan_(&plan),
-      start_(world.now()),
+      start_(where.now()),
       events_(plan.events),
       mutexes_(plan.mutexes) {
     seen_.of.resize(plan.ids);
     for (const std::size_t permits : plan.semaphores) semaphores_.emplace_back(permits);
     for (const std::size_t capacity : plan.channels) channels_.emplace_back(capacity);
-    world.after(plan.waits_end, [this] {
+    where.after(plan.waits_end, [this] {
+        seen_.waits_ended = now();
         for (event& each : events_) each.set();
         for (auto& each : channels_) each.close();
     });
@@ -71,14 +73,20 @@ void interpreter::end(std::size_t id, outcome how, std::size_t error) {
 
 task<> interpreter::run() {
     const auto body = [&](task_group& group) -> task<> {
-        if (plan_->cancelled_at) world_->after(*plan_->cancelled_at, [&] { group.cancel(); });
+        if (plan_->cancelled_at) {
+            where_->after(*plan_->cancelled_at, [&] {
+                seen_.cancelled = now();
+                group.cancel();
+                was_cancelled_.set();
+            });
+        }
         try {
             co_await run_step(plan_->root, place());
         } catch (const failure&) {
             // Its end has been written down.
         }
         // The group must be there when its cancel comes.
-        if (plan_->cancelled_at) co_await shield(sleep_until(start_ + *plan_->cancelled_at + duration(1)));
+        if (plan_->cancelled_at) co_await shield(was_cancelled_.wait());
     };
     co_await with_task_group(body);
 }
@@ -129,6 +137,7 @@ task<> interpreter::act(const step& what, const place& where) {
         case action::receive: co_await receive(what); break;
         case action::close: channels_[what.object].close(); break;
         case action::transfer: co_await streams_->transfer(what.id, what.object); break;
+        case action::exchange: co_await datagrams_->exchange(what.object); break;
         case action::spawn: where.group->spawn(run_sequence(what.parts[0], where)); break;
         case action::cancel: where.group->cancel(); break;
         case action::lock: co_await run_locked(what, where); break;
@@ -182,7 +191,7 @@ task<> interpreter::run_with_timeout(const step& what, const place& where) {
         if (what.object == 0) {
             co_await with_timeout(what.time, run_sequence(what.parts[0], where));
         } else {
-            co_await with_deadline(world_->now() + what.time, run_sequence(what.parts[0], where));
+            co_await with_deadline(where_->now() + what.time, run_sequence(what.parts[0], where));
         }
     } catch (const std::system_error& thrown) {
         if (thrown.code() != std::errc::timed_out) throw;

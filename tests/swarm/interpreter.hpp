@@ -11,16 +11,18 @@
 #include <sennit/task.hpp>
 #include <sennit/task_group.hpp>
 
-#include "network.hpp"
+#include "datagrams.hpp"
 #include "program.hpp"
 #include "record.hpp"
+#include "streams.hpp"
+#include "surroundings.hpp"
 
 namespace sennit::swarm {
 
-/// Runs a program as tasks of one host and writes down what happens.
+/// Runs a program as tasks of one loop and writes down what happens.
 class interpreter {
   public:
-    interpreter(testing::sim_world& world, network& streams, const program& plan);
+    interpreter(surroundings& where, streams& connections, datagrams& letters, const program& plan);
     interpreter(const interpreter&) = delete;
     interpreter& operator=(const interpreter&) = delete;
 
@@ -37,7 +39,7 @@ class interpreter {
         task_group* group = nullptr;
     };
 
-    moment now() noexcept { return {world_->now() - start_, ++order_}; }
+    moment now() { return {where_->now() - start_, ++order_}; }
     void begin(std::size_t id);
     void end(std::size_t id, outcome how, std::size_t error = 0);
 
@@ -54,12 +56,14 @@ class interpreter {
     task<> run_and_clean_up(const step& what, const place& where);
     task<> run_all(const step& what, const place& where);
 
-    testing::sim_world* world_;
-    network* streams_;
+    surroundings* where_;
+    streams* streams_;
+    datagrams* datagrams_;
     const program* plan_;
     time_point start_;
     std::uint64_t order_ = 0;
     observations seen_;
+    event was_cancelled_;  // from outside
     std::deque<event> events_;
     std::deque<mutex> mutexes_;
     std::deque<semaphore> semaphores_;

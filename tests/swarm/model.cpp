@@ -21,7 +21,7 @@ using namespace std::chrono_literals;
 constexpr duration never = duration::max();
 // The end of all waits comes from outside, before what it wakes.
 constexpr std::uint64_t first_of_its_moment = 0;
-constexpr duration time_to_converge = 30s;  // of a transfer, once nothing goes wrong any more
+constexpr duration time_to_converge = 30s;  // of a transfer or exchange, once nothing goes wrong any more
 
 struct ending {
     duration at;
@@ -132,7 +132,8 @@ class walk {
             case action::fail: return settle(what.id, {{from, outcome::failed, what.id}});
             case action::send:
             case action::receive: return wait_for_others(what.id, from, cancel_at);
-            case action::transfer: return check_transfer(what, from, cancel_at);
+            case action::transfer:
+            case action::exchange: return check_transfer(what, from, cancel_at);
             case action::set:
             case action::close:
             case action::cancel: return settle(what.id, {{from, outcome::done}});
@@ -300,7 +301,7 @@ void describe(const step& what, const observations& seen, std::size_t depth, std
         what.what == action::move_on) {
         text.append(1, ' ').append(milliseconds(what.time));
     }
-    if ((what.what >= action::set && what.what <= action::transfer) || what.what == action::lock ||
+    if ((what.what >= action::set && what.what <= action::exchange) || what.what == action::lock ||
         what.what == action::acquire) {
         text.append(" #").append(std::to_string(what.object));
     }

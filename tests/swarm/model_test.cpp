@@ -16,7 +16,7 @@ namespace {
 bool is_accepted(const program& plan, const observations& seen) {
     try {
         check_tasks(plan, seen);
-        check_shared(plan, seen);
+        check_shared(plan, seen, timing::exact);
     } catch (const disagreement&) {
         return false;
     }

@@ -1,18 +1,9 @@
-// Streams between two hosts while things go wrong. The one hard idea: a byte of a stream is a function of its
-// connection and position, so each end knows every byte that may arrive without asking the other.
+// Two hosts, and what goes wrong between them. The one hard idea: everything goes wrong for a while only. Before that
+// is over nothing false may be said; afterwards everything has to get through.
 
 #include "network.hpp"
 
-#include <array>
 #include <chrono>
-#include <system_error>
-#include <vector>
-
-#include <sennit/net/serve.hpp>
-#include <sennit/net/tcp.hpp>
-#include <sennit/sleep.hpp>
-#include <sennit/timeout.hpp>
-#include <sennit/when_all.hpp>
 
 namespace sennit::swarm {
 
@@ -20,70 +11,29 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint16_t port = 7;
-constexpr std::size_t chunk = 5000;
-
-std::byte byte_at(std::size_t id, std::size_t position) noexcept {
-    return static_cast<std::byte>(id * 31 + position + (position >> 8) * 7);
-}
-
-task<> echo(net::tcp_stream peer) {
-    while (const auto lease = co_await peer.recv_lease()) co_await peer.send(lease);
-}
-
-task<> send_all(net::tcp_stream& stream, std::size_t id, std::size_t size) {
-    std::vector<std::byte> bytes;
-    for (std::size_t sent = 0; sent != size; sent += bytes.size()) {
-        bytes.resize(std::min(chunk, size - sent));
-        for (std::size_t i = 0; i != bytes.size(); ++i) bytes[i] = byte_at(id, sent + i);
-        co_await stream.send(bytes);
-    }
-    co_await stream.shutdown_send();
-}
+constexpr std::uint16_t port = 7;  // echo, RFC 862
 
 }  // namespace
 
 network::network(testing::sim_world& world, const program& plan)
-    : world_(&world), tested_(&world.add_host("tested", {"10.0.0.1"})), peer_(&world.add_host("peer", {"10.0.0.2"})) {
-    peer_->spawn_background(serve());
+    : world_(&world),
+      tested_(&world.add_host("tested", {"10.0.0.1"})),
+      peer_(&world.add_host("peer", {"10.0.0.2"})),
+      streams_(*this, found_),
+      datagrams_(*this, found_, {"10.0.0.1", 0}) {
+    peer_->spawn_background(serve_streams());
+    peer_->spawn_background(serve_datagrams());
     plan_faults(plan);
 }
 
-task<> network::serve() {
-    auto listener = co_await net::tcp_listener::bind({"10.0.0.2", port});
-    net::serve_options options;
-    options.on_error = [](const net::endpoint&, std::exception_ptr) {};  // most connections break here
-    co_await net::serve(listener, echo, options);
+task<> network::serve_streams() {
+    co_await streams_.listen({"10.0.0.2", port});
+    co_await streams_.serve();
 }
 
-task<> network::transfer(std::size_t id, std::size_t size) {
-    for (;;) {
-        const auto done = co_await as_result(with_timeout(10s, echo_once(id, size)));
-        if (done) co_return;
-        co_await sleep_for(100ms);
-    }
-}
-
-task<> network::echo_once(std::size_t id, std::size_t size) {
-    auto stream = co_await net::tcp_stream::connect({"10.0.0.2", port});
-    ++connections_;
-    const auto receive_all = [&]() -> task<> {
-        std::array<std::byte, 4096> buffer;
-        std::size_t position = 0;
-        while (const std::size_t count = co_await stream.recv(buffer)) {
-            for (std::size_t i = 0; i != count; ++i) {
-                const bool right = position + i < size && buffer[i] == byte_at(id, position + i);
-                if (!right && complaint_.empty()) {
-                    complaint_ = "transfer " + std::to_string(id) + ": wrong byte " + std::to_string(position + i);
-                }
-            }
-            position += count;
-            bytes_ += count;
-        }
-        // The echo may end early: its end of the connection may have failed. It may not say more.
-        if (position != size) throw std::system_error(std::make_error_code(std::errc::connection_aborted));
-    };
-    co_await when_all(send_all(stream, id, size), receive_all());
+task<> network::serve_datagrams() {
+    co_await datagrams_.listen({"10.0.0.2", port}, {"10.0.0.2", port + 1});
+    co_await datagrams_.serve();
 }
 
 void network::plan_faults(const program& plan) {
@@ -121,6 +71,10 @@ void network::begin(trouble what) {
             peer_->faults().multishot_end = 300'000;
             break;
         case trouble::no_memory: tested_->faults().submit_no_memory = peer_->faults().submit_no_memory = 50'000; break;
+        case trouble::no_buffers: tested_->faults().send_no_buffers = peer_->faults().send_no_buffers = 200'000; break;
+        case trouble::doubled: there.duplicate = back.duplicate = 300'000; break;
+        case trouble::out_of_order: there.reorder = back.reorder = 300'000; break;
+        case trouble::small_packets: there.mtu = back.mtu = 576; break;
     }
 }
 
@@ -131,7 +85,8 @@ void network::end(trouble what) {
         case trouble::stalled_peer: peer_->resume(); break;
         case trouble::short_transfers:
         case trouble::failed_accepts:
-        case trouble::no_memory: tested_->faults() = peer_->faults() = {}; break;
+        case trouble::no_memory:
+        case trouble::no_buffers: tested_->faults() = peer_->faults() = {}; break;
         default: world_->set_link(*tested_, *peer_, {}); break;
     }
 }
@@ -141,6 +96,7 @@ void network::repair() {
     world_->set_link(*tested_, *peer_, {});
     tested_->faults() = peer_->faults() = {};
     peer_->resume();
+    is_quiet_ = true;
 }
 
 }  // namespace sennit::swarm

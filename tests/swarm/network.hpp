@@ -1,32 +1,32 @@
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <string>
+#include <functional>
+#include <utility>
 
-#include <sennit/task.hpp>
 #include <sennit/testing/sim_world.hpp>
 
+#include "datagrams.hpp"
 #include "program.hpp"
+#include "streams.hpp"
+#include "surroundings.hpp"
 
 namespace sennit::swarm {
 
-/// The host whose programs are tested, the host that echoes, and what goes wrong between them.
-class network {
+/// The simulated host whose programs are tested, the one that echoes, and what goes wrong between them.
+class network final : public surroundings {
   public:
     network(testing::sim_world& world, const program& plan);
-    network(const network&) = delete;
-    network& operator=(const network&) = delete;
 
     testing::sim_host& tested() noexcept { return *tested_; }
+    testing::sim_host& peer() noexcept { return *peer_; }
+    complaints& found() noexcept { return found_; }
+    streams& connections() noexcept { return streams_; }
+    datagrams& letters() noexcept { return datagrams_; }
 
-    /// Has `size` bytes echoed, with a new connection whenever one breaks or is silent for too long.
-    task<> transfer(std::size_t id, std::size_t size);
-
-    /// The first byte that was not the one that had been sent, in words; empty when there was none.
-    const std::string& complaint() const noexcept { return complaint_; }
-    std::uint64_t bytes() const noexcept { return bytes_; }
-    std::uint64_t connections() const noexcept { return connections_; }
+    time_point now() override { return world_->now(); }
+    void after(duration delay, std::function<void()> what) override { world_->after(delay, std::move(what)); }
+    bool is_quiet() const override { return is_quiet_; }
+    bool may_double() const override { return world_->link(*tested_, *peer_).duplicate != 0; }
 
   private:
     void plan_faults(const program& plan);
@@ -34,15 +34,16 @@ class network {
     void end(trouble what);
     void repair();
 
-    task<> serve();
-    task<> echo_once(std::size_t id, std::size_t size);
+    task<> serve_streams();
+    task<> serve_datagrams();
 
     testing::sim_world* world_;
     testing::sim_host* tested_;
     testing::sim_host* peer_;
-    std::string complaint_;
-    std::uint64_t bytes_ = 0;
-    std::uint64_t connections_ = 0;
+    bool is_quiet_ = false;
+    complaints found_;
+    streams streams_;
+    datagrams datagrams_;
 };
 
 }  // namespace sennit::swarm

@@ -21,6 +21,7 @@ enum class action : std::uint8_t {
     receive,       ///< from a channel
     close,         ///< a channel
     transfer,      ///< has bytes echoed by the other host, again and again until it succeeds
+    exchange,      ///< the same with datagrams
     spawn,         ///< the part, into the group around the step
     cancel,        ///< the group around the step
     lock,          ///< runs the part with a mutex locked
@@ -43,8 +44,9 @@ struct sequence;
 struct step {
     action what;
     std::size_t id;
-    duration time{};         ///< sleep, with_timeout, move_on, clean_up
-    std::size_t object = 0;  ///< which event, channel, mutex or semaphore; transfer: how many bytes
+    duration time{};  ///< sleep, with_timeout, move_on, clean_up
+    /// Which event, channel, mutex or semaphore. Transfer: how many bytes. Exchange: the seed of its choices.
+    std::size_t object = 0;
     std::vector<sequence> parts;
 };
 
@@ -53,7 +55,7 @@ struct sequence {
     std::vector<step> steps;
 };
 
-/// What goes wrong between the two hosts for a while.
+/// What goes wrong on the two hosts and between them for a while.
 enum class trouble : std::uint8_t {
     loss,
     slow,
@@ -65,8 +67,12 @@ enum class trouble : std::uint8_t {
     short_transfers,
     failed_accepts,
     no_memory,
+    no_buffers,
+    doubled,
+    out_of_order,
+    small_packets,
 };
-inline constexpr std::size_t trouble_count = static_cast<std::size_t>(trouble::no_memory) + 1;
+inline constexpr std::size_t trouble_count = static_cast<std::size_t>(trouble::small_packets) + 1;
 const char* name_of(trouble what) noexcept;
 
 struct fault {
@@ -92,5 +98,8 @@ struct program {
 
 /// The program of a seed: the same on every machine.
 program generate(std::uint64_t seed);
+
+/// The same for a real machine: nothing goes wrong there, and what took seconds takes a millisecond.
+program for_the_machine(program plan);
 
 }  // namespace sennit::swarm

@@ -39,6 +39,8 @@ struct observation {
 struct observations {
     std::vector<observation> of;                             ///< by the number of the step or sequence
     std::vector<std::vector<std::size_t>> left_in_channels;  ///< when all had ended
+    std::optional<moment> waits_ended;                       ///< every event was set and every channel closed
+    std::optional<moment> cancelled;                         ///< the root, from outside
 };
 
 }  // namespace sennit::swarm

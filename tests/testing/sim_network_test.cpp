@@ -214,6 +214,91 @@ TEST_F(SimNetwork, BandwidthTakesTime) {
     EXPECT_LT(world.now() - start, 2100ms);
 }
 
+TEST_F(SimNetwork, ADatagramLargerThanAPacketIsLostWithAnyOfItsFragments) {
+    link_options& way = world.link(other, one);
+    way.mtu = 1500;
+    way.loss = 100'000;  // a tenth of the packets
+    constexpr int count = 300;
+    int small = 0;
+    int large = 0;
+    one.spawn([&]() -> task<> {
+        auto socket = co_await net::udp_socket::bind({"10.0.0.1", 9});
+        std::vector<std::byte> buffer(65536);
+        for (;;) {
+            const auto got = co_await move_on_after(1s, socket.recv_from(buffer));
+            if (!got) co_return;
+            ++(got->size == 1000 ? small : large);
+            CO_EXPECT_TRUE(got->size == 1000 || got->size == 14'000);
+        }
+    });
+    other.spawn([&]() -> task<> {
+        co_await sleep_for(1ms);
+        auto socket = co_await net::udp_socket::connect({"10.0.0.1", 9});
+        const std::vector<std::byte> bytes(14'000);
+        for (int i = 0; i < count; ++i) {
+            co_await socket.send(const_bytes(bytes).first(1000));
+            co_await socket.send(bytes);  // ten fragments, so 0.9 to the tenth of them arrive
+            co_await sleep_for(1ms);
+        }
+    });
+    world.run();
+    EXPECT_GT(small, count * 8 / 10);
+    EXPECT_LT(large, count / 2);
+    EXPECT_GT(large, count / 5);
+}
+
+TEST_F(SimNetwork, SomePacketsOfASlowLinkTakeTheirTime) {
+    link_options& way = world.link(other, one);
+    way.latency = 1ms;
+    way.slow = 500'000;
+    way.slow_by = 50ms;
+    int quick = 0;
+    int slow = 0;
+    one.spawn([&]() -> task<> {
+        auto socket = co_await net::udp_socket::bind({"10.0.0.1", 9});
+        for (int i = 0; i < 200; ++i) {
+            std::array<std::byte, 4> buffer;
+            const time_point before = world.now();
+            co_await socket.recv_from(buffer);
+            const duration took = world.now() - before;
+            CO_EXPECT_LE(took, 1s + 51ms);
+            ++(took == 1s ? quick : slow);
+        }
+    });
+    other.spawn([&]() -> task<> {
+        auto socket = co_await net::udp_socket::connect({"10.0.0.1", 9});
+        for (int i = 0; i < 200; ++i) {
+            co_await sleep_for(1s);
+            co_await socket.send("?");
+        }
+    });
+    world.run();
+    EXPECT_GT(slow, 20);
+    EXPECT_GT(quick, 20);
+}
+
+TEST_F(SimNetwork, ACutStopsOneDirectionOnly) {
+    world.cut(other, one);
+    std::vector<std::string> arrived;
+    const auto collect = [&](net::endpoint where) -> task<> {
+        auto socket = co_await net::udp_socket::bind(where);
+        std::array<char, 16> buffer;
+        const auto got = co_await move_on_after(1s, socket.recv_from(buffer));
+        if (got) arrived.emplace_back(buffer.data(), got->size);
+    };
+    const auto say = [](net::endpoint to, std::string text) -> task<> {
+        co_await sleep_for(1ms);
+        auto socket = co_await net::udp_socket::connect(to);
+        co_await socket.send(text);
+    };
+    one.spawn(collect({"10.0.0.1", 9}));
+    other.spawn(collect({"10.0.0.2", 9}));
+    one.spawn(say({"10.0.0.2", 9}, "from one"));
+    other.spawn(say({"10.0.0.1", 9}, "from other"));
+    world.run();
+    EXPECT_EQ(arrived, std::vector<std::string>{"from one"});
+}
+
 TEST_F(SimNetwork, ShortTransfersMoveEverythingAllTheSame) {
     one.faults().short_send = other.faults().short_receive = 900'000;
     const std::string sent(100'000, 'x');

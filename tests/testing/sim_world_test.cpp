@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include <sennit/backend.hpp>
 #include <sennit/blocking.hpp>
 #include <sennit/event.hpp>
 #include <sennit/net/connect.hpp>
@@ -201,51 +202,6 @@ TEST(SimWorld, TheSameSeedGivesTheSameRun) {
     EXPECT_NE(first.hash, busy_run(8).hash);
     // With every compiler and in every kind of build.
     EXPECT_EQ(first.hash, 18421894274807081200u);
-}
-
-TEST(SimWorld, AStuckRunSaysWhoWaitsForWhatAndInWhichCycle) {
-    sim_world world;
-    sim_host& server = world.add_host("server", {"10.0.0.1"});
-    sim_host& client = world.add_host("client", {"10.0.0.2"});
-    server.spawn([]() -> task<> {
-        auto listener = co_await net::tcp_listener::bind({"10.0.0.1", 7});
-        auto peer = co_await listener.accept();
-        std::array<std::byte, 16> buffer;
-        co_await peer.recv(buffer);
-    });
-    client.spawn([]() -> task<> {
-        auto stream = co_await net::tcp_stream::connect({"10.0.0.1", 7});
-        std::array<std::byte, 16> buffer;
-        co_await stream.recv(buffer);
-    });
-    std::string report;
-    try {
-        world.run();
-    } catch (const stuck& why) {
-        report = why.what();
-    }
-    EXPECT_NE(report.find("host server waits for:"), report.npos) << report;
-    EXPECT_NE(report.find("client: recv on 10.0.0.2:32768 with 10.0.0.1:7"), report.npos) << report;
-    EXPECT_NE(report.find("wait cycle:\n  server: recv on 10.0.0.1:7"), report.npos) << report;
-}
-
-TEST(SimWorld, AStuckRunNamesWhatIsNoSocketToo) {
-    sim_world world;
-    sim_host& host = world.add_host("host");
-    int waits = 0;
-    host.spawn([&]() -> task<> {
-        event never;
-        waits = __LINE__ + 1;
-        co_await never.wait();
-    });
-    std::string report;
-    try {
-        world.run();
-    } catch (const stuck& why) {
-        report = why.what();
-    }
-    EXPECT_NE(report.find("event at "), report.npos) << report;
-    EXPECT_NE(report.find(std::string(" -> ") + __FILE__ + ":" + std::to_string(waits) + "\n"), report.npos) << report;
 }
 
 TEST(SimWorld, TimersThatComeToNothingDoNotHideThatARunIsStuck) {

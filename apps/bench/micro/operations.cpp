@@ -76,6 +76,20 @@ class yield_turn final : public on_loop {
     }
 };
 
+class yield_to_another final : public on_loop {
+    void run(std::size_t count) override { loop_.run(take_turns(count)); }
+    static task<> repeat(std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i) co_await yield();
+    }
+    static task<> take_turns(std::size_t count) {
+        co_await with_task_group([&](task_group& group) -> task<> {
+            group.spawn(repeat(count / 2));
+            group.spawn(repeat(count - count / 2));
+            co_return;
+        });
+    }
+};
+
 class channel_hop final : public on_loop {
     void run(std::size_t count) override { loop_.run(transfer(count)); }
     static task<> send(channel<int>& target, std::size_t count) {
@@ -228,6 +242,7 @@ constexpr entry all[] = {
     {"await_ready_task", make<await_ready_task>, true},
     {"spawn_and_finish", make<spawn_and_finish>, true},
     {"yield", make<yield_turn>, true},
+    {"yield_to_another", make<yield_to_another>, true},
     {"channel_hop", make<channel_hop>, true},
     {"mutex_hand_over", make<mutex_hand_over>, true},
     {"timer_arm_and_cancel", make<timer_arm_and_cancel>, true},

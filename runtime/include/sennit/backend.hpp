@@ -15,6 +15,8 @@ struct sockaddr;
 
 namespace sennit {
 
+class event_loop;
+
 /// The machine around the sockets of a simulated world. Where a backend has one, nothing beside the backend asks the
 /// real machine: names are looked up here, the paths of Unix sockets belong to `backend::bind` and `backend::close`,
 /// and calls that would block run on the loop's thread, where their order does not depend on the machine.
@@ -27,6 +29,12 @@ class simulated_machine {
         std::vector<std::string> addresses;  ///< the bytes of a `sockaddr` each; the port is 0
     };
     virtual name_answer look_up(const std::string& host) = 0;
+
+    /// The loop that runs on this machine, which lives as long as its backend: for reports of what its tasks wait for.
+    virtual void runs(const event_loop& loop) noexcept = 0;
+
+    /// The loop is about to resume a coroutine, and none runs at this moment. What is ready may be cancelled from here.
+    virtual void before_resumption() = 0;
 
   protected:
     ~simulated_machine() = default;

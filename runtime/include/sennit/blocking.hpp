@@ -2,7 +2,6 @@
 
 #include <coroutine>
 #include <exception>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -36,7 +35,7 @@ class blocking_pool {
     /// Drops what has not begun. Calls that were abandoned while they blocked are left to end by themselves.
     ~blocking_pool();
 
-    /// Queues a job. Throws `std::system_error` when no thread can be started at all.
+    /// Queues a job. Throws `std::system_error` when no thread can be started at all, and `std::bad_alloc`.
     void submit(std::shared_ptr<job> work);
 
   private:
@@ -46,13 +45,17 @@ class blocking_pool {
 
 namespace detail {
 
+/// Has the job run on a thread of the loop's pool; in a simulated world at once, and its answer comes by mail all the
+/// same. Throws `std::system_error` when no thread can be started at all.
+void start_blocking(event_loop& loop, std::shared_ptr<blocking_pool::job> work);
+
 template <class Function>
 class blocking_call final : public blocking_pool::job {
   public:
     using value_type = std::invoke_result_t<Function&>;
 
     blocking_call(Function function, std::shared_ptr<mailbox> reply_to)
-        : function_(std::move(function)), reply_to_(std::move(reply_to)) {}
+        : function_(std::move(function)), reply_to_(std::move(reply_to)), reply_(std::make_unique<reply>()) {}
 
     void run(std::shared_ptr<job> self) noexcept override {
         try {
@@ -67,7 +70,9 @@ class blocking_call final : public blocking_pool::job {
         }
         // The reply may be read, and this object gone, before `post` returns.
         const std::shared_ptr<mailbox> reply_to = reply_to_;
-        reply_to->post(std::make_unique<reply>(std::static_pointer_cast<blocking_call>(std::move(self))));
+        std::unique_ptr<reply> answer = std::move(reply_);
+        answer->call = std::static_pointer_cast<blocking_call>(std::move(self));
+        reply_to->post(std::move(answer));
     }
 
     /// Whom the reply finds waiting; nobody when the wait was cancelled. For the loop's thread.
@@ -85,17 +90,16 @@ class blocking_call final : public blocking_pool::job {
   private:
     class reply final : public letter {
       public:
-        explicit reply(std::shared_ptr<blocking_call> call) noexcept : call_(std::move(call)) {}
         void run() override {
-            if (call_->waiting != nullptr) call_->waiting->answered();
+            if (call->waiting != nullptr) call->waiting->answered();
         }
 
-      private:
-        std::shared_ptr<blocking_call> call_;
+        std::shared_ptr<blocking_call> call;
     };
 
     Function function_;
     std::shared_ptr<mailbox> reply_to_;
+    std::unique_ptr<reply> reply_;  // made before the call, as there may be no memory after it
 };
 
 template <class Function>
@@ -111,13 +115,8 @@ class [[nodiscard]] blocking_awaiter final : public blocking_call<Function>::lis
         const environment where = coroutine.where();
         if (where.scope->is_cancelled()) return false;
         call_ = std::make_shared<call_type>(std::move(function_), where.loop->remote());
-        if (where.loop->io().simulated() != nullptr) {
-            // The answer comes by mail all the same, after this coroutine has suspended.
-            call_->run(call_);
-        } else {
-            where.loop->blocking().submit(call_);
-        }
-        this->enroll(where, coroutine);
+        start_blocking(*where.loop, call_);
+        this->enroll(coroutine);
         call_->waiting = this;
         return true;
     }

@@ -1,10 +1,11 @@
 #pragma once
 
-#include <coroutine>
 #include <cstddef>
-#include <string>
+#include <source_location>
+#include <vector>
 
 #include <sennit/detail/intrusive_list.hpp>
+#include <sennit/detail/promise_base.hpp>
 #include <sennit/detail/ready_queue.hpp>
 #include <sennit/environment.hpp>
 
@@ -20,6 +21,15 @@ class cancel_scope;
 namespace detail {
 
 struct scope_tag;
+struct listed_wait;
+
+/// What a wait knows of what it waits for, beyond its name: for reports.
+struct wait_details {
+    int descriptor = -1;                     ///< that has to become ready
+    const cancel_scope* children = nullptr;  ///< all that is under it has to end
+    std::source_location held_since{};       ///< where it was locked; line 0 when nothing is held
+    std::coroutine_handle<> holder{};        ///< who locked it; null when that is not known
+};
 
 /// Something a coroutine waits for that a scope can cancel: base of operations, timers and the waits of `event`,
 /// `mutex`, `channel` and their like. It lives in the awaiter, hence in the frame of the waiting coroutine.
@@ -32,23 +42,27 @@ class waiter : public list_hook<scope_tag>, public ready_node {
     /// What is waited for, in a word, for reports ("recv", "mutex").
     virtual const char* waiting_for() const noexcept = 0;
 
-    const environment& where() const noexcept { return environment_; }
+    /// What else is known of it.
+    virtual wait_details details() const noexcept { return {}; }
+
+    /// The environment of the coroutine, which does not change while it waits.
+    const environment& where() const noexcept { return promise_of(handle).where; }
 
   protected:
     waiter() noexcept = default;
     ~waiter() = default;
 
-    /// Joins the scope of `where`. False when that scope is cancelled already: nothing may be waited for then.
-    bool enroll(environment where, std::coroutine_handle<> coroutine) noexcept;
+    /// Joins the scope of `coroutine`. False when that scope is cancelled already: nothing may be waited for then.
+    bool enroll(awaiting coroutine) noexcept;
 
     /// Leaves the scope and queues the coroutine behind those that are ready.
     void resume_later() noexcept;
 
     bool scope_cancelled() const noexcept;
-
-  private:
-    environment environment_;
 };
+
+/// Everything that is waited for under a scope, in the order of the tree.
+std::vector<listed_wait> list_waits(const cancel_scope& root);
 
 }  // namespace detail
 
@@ -81,6 +95,9 @@ class cancel_scope : public detail::list_hook<detail::scope_tag> {
     /// Puts a scope that has no parent yet under `parent`.
     void attach(cancel_scope& parent) noexcept;
 
+    /// Puts a scope that has no parent yet under `parent` for reports alone: cancelling does not reach it from there.
+    void attach_shielded(cancel_scope& parent) noexcept;
+
     /// Asks everything under this scope to stop. Calling it again has no effect.
     void cancel() noexcept;
 
@@ -88,17 +105,15 @@ class cancel_scope : public detail::list_hook<detail::scope_tag> {
     cancel_scope* parent() const noexcept { return parent_; }
     cancel_token token() const noexcept { return cancel_token(*this); }
 
-    /// Appends one line for each thing that is waited for under this scope, indented by depth; nothing when there is
-    /// none.
-    void describe(std::string& text, std::size_t depth = 0) const;
-
   private:
     friend class detail::waiter;
+    friend std::vector<detail::listed_wait> detail::list_waits(const cancel_scope& root);
 
     void tell_waiters() noexcept;
 
     cancel_scope* parent_ = nullptr;
     bool cancelled_ = false;
+    bool shielded_ = false;
     detail::intrusive_list<cancel_scope, detail::scope_tag> children_;
     detail::intrusive_list<detail::waiter, detail::scope_tag> waiters_;
 };
@@ -109,14 +124,14 @@ inline bool cancel_token::cancelled() const noexcept {
 
 namespace detail {
 inline bool waiter::scope_cancelled() const noexcept {
-    return environment_.scope->is_cancelled();
+    return where().scope->is_cancelled();
 }
 
-inline bool waiter::enroll(environment where, std::coroutine_handle<> coroutine) noexcept {
-    environment_ = where;
+inline bool waiter::enroll(awaiting coroutine) noexcept {
     handle = coroutine;
-    if (where.scope->cancelled_) return false;
-    where.scope->waiters_.push_back(*this);
+    cancel_scope& scope = *coroutine.where().scope;
+    if (scope.cancelled_) return false;
+    scope.waiters_.push_back(*this);
     return true;
 }
 }  // namespace detail

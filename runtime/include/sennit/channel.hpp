@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <optional>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -13,7 +14,7 @@
 namespace sennit {
 
 /// A bounded queue between coroutines of one loop, first in first out, for any number of senders and receivers.
-/// With a capacity of 0 each `send` waits for its `recv`. Allocates only when it is made.
+/// With a capacity of 0 each `send` waits for its `recv`. Allocates only when it is made. Moving a `T` must not throw.
 template <class T>
 class channel {
     struct receiver : detail::list_waiter {
@@ -28,7 +29,10 @@ class channel {
 
   public:
     /// A channel that holds up to `capacity` values which no one has received.
-    explicit channel(std::size_t capacity) : ring_(capacity) {}
+    explicit channel(std::size_t capacity) : ring_(capacity) {
+        static_assert(std::is_nothrow_move_constructible_v<T>,
+                      "a value that cannot be moved could get lost between its sender and its receiver");
+    }
     channel(const channel&) = delete;
     channel& operator=(const channel&) = delete;
 
@@ -44,9 +48,7 @@ class channel {
             }
             return target_.put(this->value);
         }
-        bool await_suspend(detail::awaiting coroutine) noexcept {
-            return this->wait_in(target_.senders_, coroutine.where(), coroutine);
-        }
+        bool await_suspend(detail::awaiting coroutine) noexcept { return this->wait_in(target_.senders_, coroutine); }
         void await_resume() const {
             if (const auto sent = await_result(); !sent) throw std::system_error(sent.error(), "channel send");
         }
@@ -69,9 +71,7 @@ class channel {
             this->value = source_.try_recv();
             return this->value.has_value() || source_.closed_;
         }
-        bool await_suspend(detail::awaiting coroutine) noexcept {
-            return this->wait_in(source_.receivers_, coroutine.where(), coroutine);
-        }
+        bool await_suspend(detail::awaiting coroutine) noexcept { return this->wait_in(source_.receivers_, coroutine); }
         std::optional<T> await_resume() {
             this->throw_if_cancelled();
             return std::move(this->value);

@@ -31,9 +31,7 @@ class event {
         wait_awaiter(wait_awaiter&& other) noexcept : list_waiter("event"), target_(other.target_) {}
 
         bool await_ready() const noexcept { return target_.set_; }
-        bool await_suspend(detail::awaiting coroutine) noexcept {
-            return wait_in(target_.waiters_, coroutine.where(), coroutine);
-        }
+        bool await_suspend(detail::awaiting coroutine) noexcept { return wait_in(target_.waiters_, coroutine); }
         void await_resume() const { throw_if_cancelled(); }
 
       private:

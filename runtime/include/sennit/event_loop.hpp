@@ -8,8 +8,8 @@
 #include <type_traits>
 #include <utility>
 
-#include <sennit/backend.hpp>
 #include <sennit/cancel.hpp>
+#include <sennit/detail/intrusive_list.hpp>
 #include <sennit/detail/mailbox.hpp>
 #include <sennit/detail/misuse.hpp>
 #include <sennit/detail/ready_queue.hpp>
@@ -22,6 +22,9 @@ namespace sennit {
 template <class T>
 class task;
 class task_group;
+class backend;
+class simulated_machine;
+struct chosen_backend;
 class stop_state;
 class blocking_pool;
 
@@ -29,6 +32,8 @@ namespace detail {
 
 class timer;
 class timer_wheel;
+class loop_mailbox;
+struct loop_parts;
 struct resource_tag;
 
 /// Something that has to be given back before its loop ends: an open socket, a listener.
@@ -81,26 +86,26 @@ class event_loop {
     int poll_descriptor() const;
 
     /// Reads the loop's clock, which a simulated loop has made up.
-    time_point now() const noexcept { return io_->now(); }
+    time_point now() const noexcept;
 
-    std::string_view backend_name() const noexcept { return io_->name(); }
+    std::string_view backend_name() const noexcept;
     /// Which backend runs and why, for people: "epoll: io_uring_setup EPERM (seccomp or kernel.io_uring_disabled)".
-    const std::string& backend_reason() const noexcept { return reason_; }
+    const std::string& backend_reason() const noexcept;
 
     /// Runs `function()` on the loop's thread, soon. May be called from any thread while the loop lives. An exception
     /// that leaves it is reported on standard error.
     template <class Function>
     void post(Function function) {
-        mailbox_->post(std::move(function));
+        mail().post(std::move(function));
     }
     /// Where other threads can post even when they may outlive the loop: `remote->post(function)` is false then.
-    std::shared_ptr<detail::mailbox> remote() const noexcept { return mailbox_; }
+    std::shared_ptr<detail::mailbox> remote() const noexcept;
 
     /// The group of tasks that outlive the scope which spawns them. What they throw is reported on standard error.
-    task_group& root() noexcept { return *root_; }
+    task_group& root() noexcept;
 
     /// The request to finish what is being done and end (SIGINT and SIGTERM, in `sennit::run`).
-    stop_state& stop() noexcept { return *stop_; }
+    stop_state& stop() noexcept;
 
     /// The threads for calls that block.
     blocking_pool& blocking();
@@ -113,18 +118,27 @@ class event_loop {
     backend& io() noexcept { return *io_; }
     const backend& io() const noexcept { return *io_; }
     cancel_scope& scope() noexcept { return scope_; }
+    const cancel_scope& scope() const noexcept { return scope_; }
 
     /// Queues a coroutine behind those that are ready.
     void schedule(detail::ready_node& node) noexcept {
-        if (thread_ != &detail::thread_marker) [[unlikely]]
-            wrong_thread();
+        check_thread();
         ready_.push(node);
+    }
+    /// The same for a coroutine that runs and lets others go first. False, and not queued, when nobody else is ready
+    /// and the turn is not over: it would be the next one, so it goes on at once.
+    bool schedule_after_others(detail::ready_node& node) noexcept {
+        check_thread();
+        if (ready_.empty() && resumptions_left_ != 0) {
+            --resumptions_left_;
+            return false;
+        }
+        ready_.push(node);
+        return true;
     }
     /// Lets `resume` go on with `coroutine` once the current one has returned: symmetric transfer for builds in
     /// which the compiler would grow the stack.
     void transfer_to(std::coroutine_handle<> coroutine) noexcept { transfer_ = coroutine; }
-    /// Destroys a frame that stands at its final suspension, after the `resume` that took it there.
-    void retire(std::coroutine_handle<> finished) noexcept { retired_ = finished; }
 
     /// Has `resource.loop_ends()` called before the loop ends, unless it unlinks itself first.
     void attach(detail::loop_resource& resource) noexcept { resources_.push_back(resource); }
@@ -133,29 +147,32 @@ class event_loop {
     void disarm(detail::timer& timer) noexcept;
 
   private:
+    detail::mailbox& mail() noexcept;
     void check_usable() const;
     void run_until_empty(const task_group& group);
     void wait(time_point deadline);
     /// Returns whether there was anything.
     bool run_due_and_ready();
-    void run_ready();
+    void run_ready(int most);
     void read_mail();
+    void check_thread() const noexcept {
+        if (thread_ != &detail::thread_marker) [[unlikely]]
+            wrong_thread();
+    }
     [[noreturn]] static void wrong_thread() noexcept;
 
     const char* thread_ = &detail::thread_marker;
+    // What every turn looks at, and then the rest.
     backend* io_;
+    simulated_machine* machine_;  // null on a real one
+    detail::timer_wheel* timers_ = nullptr;
+    detail::loop_mailbox* mailbox_ = nullptr;
     detail::ready_queue ready_;
+    int resumptions_left_ = 0;  // of this turn
     std::coroutine_handle<> transfer_;
-    std::coroutine_handle<> retired_;
     cancel_scope scope_;
     detail::intrusive_list<detail::loop_resource, detail::resource_tag> resources_;
-    std::string reason_;
-    std::unique_ptr<backend> owned_io_;
-    std::unique_ptr<detail::timer_wheel> timers_;
-    std::shared_ptr<detail::mailbox> mailbox_;
-    std::unique_ptr<stop_state> stop_;
-    std::unique_ptr<blocking_pool> blocking_;
-    std::unique_ptr<task_group> root_;
+    std::unique_ptr<detail::loop_parts> parts_;
     const unsigned char* wiped_on_fork_;
     duration spin_{};
 };

@@ -56,6 +56,16 @@ class frame_pool {
     /// use where frames stay on one thread, as in a test. For reports of leaks: it looks through all lists.
     static std::ptrdiff_t live() noexcept;
 
+    /// While it exists, each frame of this thread comes from `operator new` and goes back to `operator delete`: for
+    /// tests in which allocations fail. The lists are empty meanwhile, so the fast path knows nothing of it.
+    class bypass {
+      public:
+        bypass() noexcept;
+        bypass(const bypass&) = delete;
+        bypass& operator=(const bypass&) = delete;
+        ~bypass();
+    };
+
   private:
     struct block {
         block* next;
@@ -80,6 +90,7 @@ class frame_pool {
     }
 
     struct thread_cleanup;
+    static thread_cleanup& cleanup_of_this_thread() noexcept;
     static void* allocate_slow(std::size_t size);
     static void deallocate_slow(void* frame, std::size_t size) noexcept;
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <coroutine>
 #include <cstdint>
 
 #include <sennit/cancel.hpp>
@@ -36,6 +35,7 @@ class operation : public detail::waiter, public detail::list_hook<detail::backen
 
     const request& what() const noexcept { return request_; }
     const char* waiting_for() const noexcept override { return name_of(request_); }
+    detail::wait_details details() const noexcept override;
 
     /// For backends: room for their own bookkeeping while the operation is in flight.
     struct in_flight_state {
@@ -55,7 +55,7 @@ class operation : public detail::waiter, public detail::list_hook<detail::backen
 
     /// Submits the request on behalf of `coroutine`. False when the scope is cancelled: nothing was submitted, the
     /// coroutine goes on at once and finds `cancelled`.
-    bool start(environment where, std::coroutine_handle<> coroutine) noexcept;
+    bool start(detail::awaiting coroutine) noexcept;
 
     /// Submits the operation to the backend of `loop`, for operations outside any scope.
     void submit_to(event_loop& loop) noexcept;

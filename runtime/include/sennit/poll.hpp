@@ -18,7 +18,7 @@ class [[nodiscard]] poll_awaiter final : public operation {
     poll_awaiter(poll_awaiter&&) noexcept = default;
 
     bool await_ready() const noexcept { return false; }
-    bool await_suspend(awaiting coroutine) noexcept { return start(coroutine.where(), coroutine); }
+    bool await_suspend(awaiting coroutine) noexcept { return start(coroutine); }
     std::uint32_t await_resume() const { return await_result().value(); }
     result<std::uint32_t> await_result() const {
         throw_if_cancelled();

@@ -31,10 +31,13 @@ struct connect_request {
 /// recv(2). The result is the number of bytes, 0 at the end of the stream. With MSG_DONTWAIT in `flags` it is -EAGAIN
 /// where it would have to wait; the same holds for recvmsg.
 struct recv_request {
+    recv_request(int descriptor, void* where, std::size_t bytes, int how) noexcept
+        : fd(descriptor), flags(how), data(where), size(bytes) {}
+
     int fd;
+    int flags;  // beside `fd`: requests are part of the frame of whoever waits, so they have no gaps
     void* data;
     std::size_t size;
-    int flags;
 };
 
 /// recv(2) into a buffer of the backend's own, which it takes when there is something to put into it and hands over
@@ -47,10 +50,13 @@ struct recv_lease_request {
 
 /// send(2); backends add MSG_NOSIGNAL. The result may be less than `size`.
 struct send_request {
+    send_request(int descriptor, const void* where, std::size_t bytes, int how) noexcept
+        : fd(descriptor), flags(how), data(where), size(bytes) {}
+
     int fd;
+    int flags;
     const void* data;
     std::size_t size;
-    int flags;
 };
 
 /// recvmsg(2).

@@ -25,6 +25,7 @@ T event_loop::run(task<T> main) {
 
 namespace detail {
 int run_main(task<int> main, const event_loop_options& options);
+int run_main(task<> main, const event_loop_options& options);
 task<int> with_exit_status(task<> main);
 /// Runs `main` and gives its status. When `request` ends first, the program is asked to end, as by a signal.
 task<int> supervise(task<int> main, task<> request);
@@ -41,7 +42,7 @@ inline int run(task<int> main, const event_loop_options& options = {}) {
 }
 
 inline int run(task<> main, const event_loop_options& options = {}) {
-    return detail::run_main(detail::with_exit_status(std::move(main)), options);
+    return detail::run_main(std::move(main), options);
 }
 
 /// The same for a function that returns the task; a lambda with captures is kept until its task has ended.

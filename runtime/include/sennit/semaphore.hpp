@@ -20,9 +20,7 @@ class semaphore {
         acquire_awaiter(acquire_awaiter&& other) noexcept : list_waiter("semaphore"), target_(other.target_) {}
 
         bool await_ready() noexcept { return target_.try_acquire(); }
-        bool await_suspend(detail::awaiting coroutine) noexcept {
-            return wait_in(target_.waiters_, coroutine.where(), coroutine);
-        }
+        bool await_suspend(detail::awaiting coroutine) noexcept { return wait_in(target_.waiters_, coroutine); }
         void await_resume() const { throw_if_cancelled(); }
 
       private:

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <chrono>
-#include <coroutine>
 
 #include <sennit/cancel.hpp>
 #include <sennit/detail/awaitable.hpp>
@@ -23,7 +22,7 @@ class [[nodiscard]] sleep_awaiter final : public waiter, private timer {
         : until_(other.until_), relative_(other.relative_), is_relative_(other.is_relative_) {}
 
     bool await_ready() const noexcept { return false; }
-    bool await_suspend(awaiting coroutine) noexcept { return start(coroutine.where(), coroutine); }
+    bool await_suspend(awaiting coroutine) noexcept { return start(coroutine); }
     void await_resume() const {
         if (was_cancelled_) [[unlikely]]
             throw cancelled();
@@ -32,7 +31,7 @@ class [[nodiscard]] sleep_awaiter final : public waiter, private timer {
     const char* waiting_for() const noexcept override { return "sleep"; }
 
   private:
-    bool start(environment where, std::coroutine_handle<> coroutine) noexcept;
+    bool start(awaiting coroutine) noexcept;
     void cancel_wait() noexcept override;
     void expire() noexcept override { resume_later(); }
 

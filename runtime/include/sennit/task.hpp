@@ -4,19 +4,14 @@
 #include <coroutine>
 #include <exception>
 #include <memory>
-#include <new>
-#include <source_location>
 #include <stdexcept>
-#include <string>
 #include <type_traits>
 #include <utility>
 
 #include <sennit/detail/awaitable.hpp>
 #include <sennit/detail/misuse.hpp>
-#include <sennit/detail/ready_queue.hpp>
-#include <sennit/environment.hpp>
+#include <sennit/detail/promise_base.hpp>
 #include <sennit/event_loop.hpp>
-#include <sennit/frame_pool.hpp>
 
 // Resuming one coroutine from another's await_suspend must not grow the stack: 10^6 awaits of a finished task would
 // end the program. Clang and optimising g++ make it a jump; g++ with sanitizers or without sibling-call optimisation
@@ -54,75 +49,35 @@ inline std::coroutine_handle<> transfer(event_loop& loop, std::coroutine_handle<
 template <class T>
 class promise;
 
-/// What all promises share. The inherited `handle` is whom to resume: the awaiting coroutine at the end of this one,
-/// or, for a spawned task, this coroutine itself when its first turn comes.
-class promise_base : public ready_node {
-  public:
-    static void* operator new(std::size_t size) { return frame_pool::allocate(size); }
-    static void operator delete(void* frame, std::size_t size) noexcept { frame_pool::deallocate(frame, size); }
-
-    std::suspend_always initial_suspend() const noexcept { return {}; }
-    void unhandled_exception() noexcept { error = std::current_exception(); }
-
-    environment where;
-    std::exception_ptr error;
-    std::source_location place;  ///< of the co_await it waits in; for reports
-};
-
-/// A coroutine that begins to wait: what `await_suspend` is given. Made of a handle right where the `co_await` stands,
-/// so the default argument is that place. Keeping it costs a store and a word of the frame.
-class awaiting final {
-  public:
-    template <environment_promise Promise>
-    awaiting(std::coroutine_handle<Promise> coroutine,
-             std::source_location place = std::source_location::current()) noexcept
-        : promise_(&coroutine.promise()), handle_(coroutine) {
-        promise_->place = place;
-    }
-
-    const environment& where() const noexcept { return promise_->where; }
-    operator std::coroutine_handle<>() const noexcept { return handle_; }
-
-  private:
-    promise_base* promise_;
-    std::coroutine_handle<> handle_;
-};
-
-// `append_places` finds the promise in a frame whose type it does not know; frames are aligned no better than this
-// anyway.
-inline constexpr std::size_t frame_alignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
-
-/// Appends where a waiting coroutine waits and, before that, where those wait that await it: "a.cpp:12 -> b.cpp:30".
-void append_places(std::string& text, std::coroutine_handle<> waits);
-
 /// Hears of the end of the tasks it has spawned.
 class task_owner {
   public:
-    /// The task stands at its end; what it threw is in its promise. Its frame goes once the task group has been told.
+    /// The task stands at its end; what it threw is in its promise. Its frame goes as soon as this returns, so nobody
+    /// may be resumed from here.
     virtual void child_ended(promise<void>& child) noexcept = 0;
 
   protected:
     ~task_owner() = default;
 };
 
-/// The end of a task: the awaiting coroutine goes on; a spawned task reports to its owner.
+/// The end of a task: the awaiting coroutine goes on, and destroys this one. A spawned task has nobody who would; it
+/// runs on into the end of its own frame.
 class final_awaiter {
   public:
-    bool await_ready() const noexcept { return false; }
+    explicit final_awaiter(bool is_awaited) noexcept : is_awaited_(is_awaited) {}
+
+    bool await_ready() const noexcept { return !is_awaited_; }
 
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> finished) const noexcept {
-        Promise& promise = finished.promise();
-        if constexpr (requires { promise.owner; }) {
-            if (promise.owner != nullptr) {
-                promise.owner->child_ended(promise);
-                return std::noop_coroutine();
-            }
-        }
+        const Promise& promise = finished.promise();
         return transfer(*promise.where.loop, promise.handle);
     }
 
     void await_resume() const noexcept {}
+
+  private:
+    bool is_awaited_;
 };
 
 template <class T>
@@ -138,7 +93,7 @@ class promise final : public promise_base {
     }
 
     task<T> get_return_object() noexcept;
-    final_awaiter final_suspend() const noexcept { return {}; }
+    final_awaiter final_suspend() const noexcept { return final_awaiter(true); }
 
     template <class U = T>
     requires std::constructible_from<T, U>
@@ -164,7 +119,7 @@ template <class T>
 class promise<T&> final : public promise_base {
   public:
     task<T&> get_return_object() noexcept;
-    final_awaiter final_suspend() const noexcept { return {}; }
+    final_awaiter final_suspend() const noexcept { return final_awaiter(true); }
     void return_value(T& value) noexcept { value_ = std::addressof(value); }
 
     T& take() {
@@ -181,7 +136,10 @@ template <>
 class promise<void> final : public promise_base {
   public:
     task<void> get_return_object() noexcept;
-    final_awaiter final_suspend() const noexcept { return {}; }
+    final_awaiter final_suspend() noexcept {
+        if (owner != nullptr) owner->child_ended(*this);
+        return final_awaiter(owner == nullptr);
+    }
     void return_void() const noexcept {}
 
     void take() {
@@ -247,6 +205,11 @@ class [[nodiscard]] task {
     std::coroutine_handle<promise_type> release() {
         check_unused();
         return std::exchange(coroutine_, nullptr);
+    }
+
+    /// For the library: the task will not run, and why is told elsewhere.
+    void give_up() noexcept {
+        if (coroutine_) std::exchange(coroutine_, nullptr).destroy();
     }
 
   private:

@@ -1,11 +1,10 @@
 #pragma once
 
 #include <concepts>
-#include <coroutine>
 #include <cstddef>
 #include <exception>
-#include <functional>
 #include <optional>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -74,7 +73,7 @@ class task_group final : public detail::task_owner {
     /// Records how a child, or the body of the group, failed.
     void failed(std::exception_ptr error) noexcept;
     bool has_failed() const noexcept { return error_ != nullptr; }
-    /// A child has ended; its frame goes when it has been left.
+    /// A child has ended.
     void child_ended(detail::promise<void>& child) noexcept override;
     /// Throws what the children's or the body's end calls for, once all have ended. Returns normally when nothing
     /// failed, and also when the group was cancelled by its own `cancel`.
@@ -86,12 +85,13 @@ class task_group final : public detail::task_owner {
         bool await_ready() const noexcept { return group_.running_ == 0; }
         void await_suspend(detail::awaiting joiner) noexcept {
             // A cancelled scope takes nobody in, and yet there are children to wait for.
-            static_cast<void>(enroll(joiner.where(), joiner));
+            static_cast<void>(enroll(joiner));
             group_.joiner_ = this;
         }
         void await_resume() const noexcept {}
 
         const char* waiting_for() const noexcept override { return "task group"; }
+        detail::wait_details details() const noexcept override;
         /// The children are told as well, and end.
         void cancel_wait() noexcept override {}
 
@@ -106,7 +106,7 @@ class task_group final : public detail::task_owner {
   private:
     template <class Function, class... Arguments>
     static task<> run_kept(Function function, Arguments... arguments) {
-        co_await std::invoke(function, arguments...);
+        co_await std::apply(function, std::tie(arguments...));  // std::invoke, which <functional> is too much for
     }
 
     event_loop* loop_;
@@ -118,10 +118,15 @@ class task_group final : public detail::task_owner {
     bool child_cancelled_ = false;
 };
 
+inline detail::wait_details task_group::join_awaiter::details() const noexcept {
+    detail::wait_details known;
+    known.children = &group_.scope_;
+    return known;
+}
+
 inline void task_group::child_ended(detail::promise<void>& child) noexcept {
     if (child.error != nullptr) [[unlikely]]
         failed(std::move(child.error));
-    loop_->retire(std::coroutine_handle<detail::promise<void>>::from_promise(child));
     if (--running_ == 0 && joiner_ != nullptr) std::exchange(joiner_, nullptr)->resume_later();
 }
 

@@ -3,7 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <limits>
-#include <numeric>
+#include <ratio>
 #include <type_traits>
 
 namespace sennit {
@@ -39,9 +39,9 @@ template <class Rep, class Period>
 constexpr duration saturating_cast(std::chrono::duration<Rep, Period> length) noexcept {
     static_assert(std::is_arithmetic_v<Rep>, "only durations that count in built-in numbers can be converted");
     // One count is num * multiplier / divisor nanoseconds.
-    constexpr std::intmax_t common = std::gcd(std::intmax_t{std::nano::den}, std::intmax_t{Period::den});
-    constexpr std::intmax_t multiplier = std::nano::den / common;
-    constexpr std::intmax_t divisor = Period::den / common;
+    using fraction = std::ratio<std::nano::den, Period::den>;  // in its lowest terms
+    constexpr std::intmax_t multiplier = fraction::num;
+    constexpr std::intmax_t divisor = fraction::den;
     const Rep count = length.count();
     if constexpr (std::is_floating_point_v<Rep>) {
         using real = std::common_type_t<Rep, double>;

@@ -102,7 +102,9 @@ task<std::conditional_t<std::is_void_v<T>, bool, std::optional<T>>> run_and_move
 
 template <class Awaitable, class T = await_result_t<Awaitable>>
 task<T> run_shielded(Awaitable awaitable) {
+    const environment outer = co_await current_environment();
     cancel_scope scope;
+    scope.attach_shielded(*outer.scope);
     co_await enter_scope(scope);
     co_return co_await std::move(awaitable);
 }

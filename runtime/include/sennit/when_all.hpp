@@ -42,6 +42,12 @@ result_slot_t<T> take_slot(optional_value<T>& slot) {
     }
 }
 
+/// Of what could not be spawned, tasks would complain that they have not run.
+template <class Awaitable>
+void give_up(Awaitable& left) noexcept {
+    if constexpr (requires { left.give_up(); }) left.give_up();
+}
+
 template <class... Awaitables, std::size_t... Index>
 task<std::tuple<result_slot_t<await_result_t<Awaitables>>...>> run_all(std::index_sequence<Index...>,
                                                                        Awaitables... awaitables) {
@@ -54,6 +60,7 @@ task<std::tuple<result_slot_t<await_result_t<Awaitables>>...>> run_all(std::inde
          ...);
     } catch (...) {
         group.failed(std::current_exception());  // what has been spawned must be joined all the same
+        (give_up(awaitables), ...);
     }
     co_await group.join();
     group.rethrow();
@@ -72,6 +79,7 @@ task<std::vector<result_slot_t<T>>> run_all_of(std::vector<task<T>> tasks) {
         }
     } catch (...) {
         group.failed(std::current_exception());
+        for (task<T>& left : tasks) give_up(left);
     }
     co_await group.join();
     group.rethrow();

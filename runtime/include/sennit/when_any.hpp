@@ -57,6 +57,7 @@ task<any_result<result_slot_t<await_result_t<Awaitables>>...>> run_any(std::inde
          ...);
     } catch (...) {
         group.failed(std::current_exception());  // what has been spawned must be joined all the same
+        (give_up(awaitables), ...);
     }
     co_await group.join();
     if (winner == no_winner) {

@@ -16,11 +16,11 @@ class yield_awaiter final : private ready_node {
     bool await_ready() const noexcept { return false; }
 
     template <environment_promise Promise>
-    void await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+    bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
         const environment& where = coroutine.promise().where;
         scope_ = where.scope;
         handle = coroutine;
-        where.loop->schedule(*this);
+        return where.loop->schedule_after_others(*this);
     }
 
     void await_resume() const {

@@ -9,6 +9,7 @@
 
 #include "epoll_operations.hpp"
 #include "message_batch.hpp"
+#include "send_now.hpp"
 #include "system_calls.hpp"
 
 namespace sennit {
@@ -82,9 +83,7 @@ struct epoll_backend::attempt {
     void operator()(const send_request& request) const noexcept {
         epoll_descriptor* const descriptor = io.set_.find(request.fd);
         if (descriptor != nullptr && !descriptor->writable) return descriptor->writers.push_back(what);
-        const int flags = request.flags | MSG_DONTWAIT | MSG_NOSIGNAL;
-        const std::int32_t result =
-            uninterrupted([&] { return ::send(request.fd, request.data, request.size, flags); });
+        const std::int32_t result = detail::send_now(request);
         if (result == -EAGAIN) return io.park(what, request.fd, writing);
         if (descriptor != nullptr && descriptor->tcp && (descriptor->interest & EPOLLOUT) != 0 &&
             !descriptor->always_try && result > 0 && static_cast<std::size_t>(result) < request.size) {
@@ -94,9 +93,7 @@ struct epoll_backend::attempt {
     }
 
     void operator()(const sendmsg_request& request) const noexcept {
-        const int flags = request.flags | MSG_DONTWAIT | MSG_NOSIGNAL;
-        send_messages(request.fd,
-                      [&] { return uninterrupted([&] { return ::sendmsg(request.fd, request.message, flags); }); });
+        send_messages(request.fd, [&] { return detail::send_now(request); });
     }
     void operator()(const sendmmsg_request& request) const noexcept {
         send_messages(request.fd, [&] { return detail::transfer_batch(request); });

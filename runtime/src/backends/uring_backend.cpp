@@ -29,6 +29,10 @@
 //   still there for the next one in the queue.
 // - There is no operation for several datagrams. So recvmmsg(2) and sendmmsg(2) are called here, at once where that has
 //   paid, otherwise when a poll says so.
+// - When one answer is all there is to do, as with one client that waits for it, an entry of the ring costs more than
+//   send(2): an enter of its own, as the receive is only submitted when the send is over. So a send that comes alone
+//   after a quiet turn is called here, and the receive goes into the enter that sleeps. One in a turn at the most: who
+//   sends without end must not keep the others from the kernel.
 // - Where the kernel knows no groups (before Linux 5.19), such a receive is a poll and then recv(2) here.
 // - The poll on the eventfd completes at every write, whether it is read or not: nobody needs to read it.
 
@@ -44,6 +48,7 @@
 
 #include "buffer_check.hpp"
 #include "message_batch.hpp"
+#include "send_now.hpp"
 #include "system_calls.hpp"
 #include "uring_operations.hpp"
 #include "uring_tag.hpp"
@@ -51,6 +56,8 @@
 namespace sennit {
 
 namespace {
+
+constexpr unsigned most_completions_of_a_quiet_turn = 1;
 
 bool is_linked(const operation& what) noexcept {
     return static_cast<const detail::list_hook<detail::backend_tag>&>(what).linked();
@@ -105,7 +112,12 @@ void uring_backend::close(int fd) noexcept {
 }
 
 void uring_backend::wait(time_point deadline) {
-    const bool delivers = !unsent_.empty() || !shutdowns_.empty();
+    may_hold_send_ = false;  // what completions submit from here on is for this enter or the next
+    const std::size_t before = in_flight_;
+    const bool sent = send_lone();
+    has_just_sent_ = sent && in_flight_ < before && ring_.unsubmitted() == 0;
+    if (has_just_sent_) return;
+    const bool delivers = sent || !unsent_.empty() || !shutdowns_.empty();
     deliver_unsent();
     submit_parked();
     const bool lends = lend_buffers();
@@ -117,13 +129,32 @@ void uring_backend::wait(time_point deadline) {
     if (delivers || lends || called || !parked_.empty() || !polls_for_wakes_) deadline = time_point::min();
     enter(deadline);
     if (parked_.empty() && ring_.unsubmitted() == 0) due_shutdowns_.splice_back(shutdowns_);
-    reap();
+    const unsigned completions = reap();
     run_shutdowns();
     // There may be more buffers than it seemed, and the rest of a batch may be left to send. A host loop that sleeps on
     // the ring must hear of both.
     const bool lends_more = !unlent_.empty() && (group_.available() != 0 || pool_->can_take());
     if (lends_more || !calls_.empty()) [[unlikely]]
         wake();
+    may_hold_send_ = completions <= most_completions_of_a_quiet_turn;
+}
+
+/// Makes the system call for the only thing that was submitted in this turn, if that is a send. Whether it is over.
+bool uring_backend::send_lone() noexcept {
+    if (lone_.empty()) [[likely]]
+        return false;
+    operation& what = lone_.pop_front();
+    std::int32_t result = -EAGAIN;
+    if (ring_.unsubmitted() == 0) {
+        const auto* const plain = std::get_if<send_request>(&what.what());
+        result = plain != nullptr ? detail::send_now(*plain) : detail::send_now(std::get<sendmsg_request>(what.what()));
+    }
+    if (result == -EAGAIN) {
+        fill_in(what, turn::behind_parked);
+        return false;
+    }
+    on_single(what, result);
+    return true;
 }
 
 /// Completes what was cancelled before it was handed over. What is cancelled meanwhile waits for the next
@@ -167,8 +198,8 @@ void uring_backend::enter(time_point deadline) {
     }
 }
 
-void uring_backend::reap() noexcept {
-    ring_.reap([this](std::uint64_t user_data, std::int32_t result, std::uint32_t flags) {
+unsigned uring_backend::reap() noexcept {
+    return ring_.reap([this](std::uint64_t user_data, std::int32_t result, std::uint32_t flags) {
         const bool more = (flags & IORING_CQE_F_MORE) != 0;
         switch (static_cast<uring_tag>(user_data & uring_tag_mask)) {
             case uring_tag::single: return on_single(named(user_data), result);

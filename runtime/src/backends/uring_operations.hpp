@@ -48,9 +48,10 @@ class uring_backend final : public kernel_backend {
     void submit_cancel(operation& what, turn when) noexcept;
     void deliver_unsent() noexcept;
     void submit_parked();
+    bool send_lone() noexcept;
     void poll_for_wakes() noexcept;
     void enter(time_point deadline);
-    void reap() noexcept;
+    unsigned reap() noexcept;
     void run_shutdowns() noexcept;
     bool run_calls() noexcept;
     void call(operation& what) noexcept;
@@ -68,7 +69,10 @@ class uring_backend final : public kernel_backend {
     /// What found the submission queue full, in order: new operations, and others that are to be cancelled.
     operation_list parked_;
     operation_list unsent_;  ///< cancelled before the kernel knew of them
-    operation_list calls_;   ///< what a system call of this process does, not an entry
+    operation_list lone_;    ///< a send while nothing else has been submitted
+    bool may_hold_send_ = false;
+    bool has_just_sent_ = false;
+    operation_list calls_;  ///< what a system call of this process does, not an entry
     try_first receives_first_;
     operation_list shutdowns_;
     operation_list due_shutdowns_;  ///< the kernel has all that was submitted before them

@@ -68,18 +68,20 @@ class uring_ring {
     /// passed.
     int submit_and_wait(time_point deadline) noexcept;
 
-    /// Calls `visit` with the three fields of each completion that is there, then removes these completions.
+    /// Calls `visit` with the three fields of each completion that is there, then removes these completions. Returns
+    /// how many there were.
     template <class Visitor>
-    void reap(Visitor visit) {
+    unsigned reap(Visitor visit) {
         const io_uring_cq& queue = ring_.cq;
-        unsigned head = *queue.khead;
+        const unsigned head = *queue.khead;
         const unsigned tail = io_uring_smp_load_acquire(queue.ktail);
-        if (head == tail) return;
-        for (; head != tail; ++head) {
-            const io_uring_cqe& entry = queue.cqes[head & queue.ring_mask];
+        if (head == tail) return 0;
+        for (unsigned next = head; next != tail; ++next) {
+            const io_uring_cqe& entry = queue.cqes[next & queue.ring_mask];
             visit(entry.user_data, entry.res, entry.flags);
         }
         io_uring_smp_store_release(queue.khead, tail);
+        return tail - head;
     }
 
   private:

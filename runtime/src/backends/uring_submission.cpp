@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 #include <variant>
 
 #include "buffer_check.hpp"
@@ -20,6 +21,10 @@ namespace {
 unsigned transfer_size(std::size_t size) noexcept {
     constexpr std::size_t most = std::numeric_limits<std::int32_t>::max();
     return static_cast<unsigned>(std::min(size, most));
+}
+
+bool is_send(const operation& what) noexcept {
+    return std::holds_alternative<send_request>(what.what()) || std::holds_alternative<sendmsg_request>(what.what());
 }
 
 }  // namespace
@@ -46,6 +51,7 @@ class uring_backend::submission {
     void operator()(const recv_request& request) const noexcept {
         prepare(uring_tag::single, [&](io_uring_sqe* entry) {
             io_uring_prep_recv(entry, request.fd, request.data, transfer_size(request.size), request.flags);
+            expect_to_wait(entry, request.flags);
         });
     }
     void operator()(const recv_lease_request& request) const noexcept {
@@ -65,6 +71,7 @@ class uring_backend::submission {
             io_uring_prep_recv(entry, request.fd, nullptr, io_.pool_->buffer_size(), request.flags);
             entry->flags |= IOSQE_BUFFER_SELECT;
             entry->buf_group = uring_buffers::group;
+            expect_to_wait(entry, request.flags);
         });
     }
     void operator()(const send_request& request) const noexcept {
@@ -101,6 +108,12 @@ class uring_backend::submission {
     void operator()(const shutdown_request&) const noexcept { io_.shutdowns_.push_back(what_); }
 
   private:
+    /// Saves a try at a receive that follows a lone send: its peer cannot have answered yet.
+    void expect_to_wait(io_uring_sqe* entry, int flags) const noexcept {
+        if (!io_.has_just_sent_ || (flags & MSG_DONTWAIT) != 0 || !io_.ring_.may_have_buffers()) return;
+        entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
+    }
+
     template <class Prepare>
     void prepare(uring_tag tag, Prepare fill_in) const noexcept {
         io_uring_sqe* const entry = io_.entry_for(what_, when_);
@@ -134,6 +147,10 @@ void uring_backend::submit(operation& what) noexcept {
     what.in_flight = {};
     what.in_flight.outstanding = 1;
     ++in_flight_;
+    if (!lone_.empty()) [[unlikely]]
+        fill_in(lone_.pop_front(), turn::behind_parked);
+    const bool first = std::exchange(may_hold_send_, false) && ring_.unsubmitted() == 0 && parked_.empty();
+    if (first && is_send(what)) return lone_.push_back(what);
     fill_in(what, turn::behind_parked);
 }
 

@@ -5,6 +5,8 @@
 
 #include <cerrno>
 #include <exception>
+#include <new>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 #include <variant>
@@ -12,6 +14,8 @@
 #include <sennit/detail/scope_entry.hpp>
 #include <sennit/frame_pool.hpp>
 
+#include "allocations.hpp"
+#include "last_words.hpp"
 #include "sim_backend.hpp"
 
 namespace sennit::testing {
@@ -57,15 +61,52 @@ task<> in_scope_of_its_own(const scenario& test, sim_world& world, sim_host& tes
     if (failure != nullptr) std::rethrow_exception(failure);
 }
 
-enum class disturbance { cancel, failure };
+enum class disturbance { cancel, operation, allocation };
+
+/// Which run it is, for people.
+std::string name_of_run(disturbance how, std::size_t number, std::uint64_t seed) {
+    const char* kind = "cancelled at point ";
+    if (how == disturbance::operation) kind = "failure of operation ";
+    if (how == disturbance::allocation) kind = "failure of allocation ";
+    const std::string which = number == 0 ? "undisturbed" : kind + std::to_string(number);
+    return which + ", seed " + std::to_string(seed);
+}
+
+void disturb_at(point& where, disturbance how, sim::interference& host) {
+    const auto is_here = [&where] { return where.target != nullptr && where.reached(); };
+    switch (how) {
+        case disturbance::cancel:
+            host.at_cancellation_point = [&where, is_here] {
+                if (is_here()) where.target->cancel();
+            };
+            return;
+        case disturbance::operation:
+            host.failure_of = [is_here](const request& what) {
+                return is_here() ? std::visit(failure_of_kind{}, what) : 0;
+            };
+            return;
+        case disturbance::allocation: host.allocation_fails = is_here; return;
+    }
+}
+
+/// Whether a run that was disturbed so may end with this exception.
+bool may_throw(disturbance how, const std::exception& thrown) {
+    const auto* const error = dynamic_cast<const std::system_error*>(&thrown);
+    switch (how) {
+        case disturbance::cancel: return false;
+        case disturbance::operation: return error != nullptr;
+        case disturbance::allocation:
+            return dynamic_cast<const std::bad_alloc*>(&thrown) != nullptr ||
+                   (error != nullptr && error->code() == std::errc::not_enough_memory);
+    }
+    return false;
+}
 
 /// One run. Returns whether it came to the point.
 bool run(const scenario& test, const explore_options& options, disturbance how, std::size_t number) {
-    const auto complain = [&](const std::string& what) {
-        const char* const kind = how == disturbance::cancel ? "cancelled at point " : "failure of operation ";
-        const std::string which = number == 0 ? "undisturbed" : kind + std::to_string(number);
-        throw violation(which + ", seed " + std::to_string(options.seed) + ": " + what);
-    };
+    const std::string name = name_of_run(how, number, options.seed);
+    const auto complain = [&](const std::string& what) { throw violation(name + ": " + what); };
+    const sim::last_words before_an_abort(name);
 
     const std::ptrdiff_t frames_before = sennit::detail::frame_pool::live();
     point where{number};
@@ -74,23 +115,12 @@ bool run(const scenario& test, const explore_options& options, disturbance how, 
         world_options.seed = options.seed;
         sim_world world(world_options);
         sim_host& tested = world.add_host("tested", {"10.0.0.1"});
-        sim::interference& disturb = world.backend_of(tested).disturb();
-        if (how == disturbance::cancel) {
-            disturb.at_cancellation_point = [&] {
-                if (where.target != nullptr && where.reached()) where.target->cancel();
-            };
-        } else {
-            disturb.failure_of = [&](const request& what) {
-                return where.target != nullptr && where.reached() ? std::visit(failure_of_kind{}, what) : 0;
-            };
-        }
+        disturb_at(where, how, world.backend_of(tested).disturb());
         try {
             tested.spawn(in_scope_of_its_own(test, world, tested, where));
             world.run();
-        } catch (const std::system_error& error) {
-            if (how == disturbance::cancel || number == 0) complain(error.what());
         } catch (const std::exception& error) {
-            complain(error.what());
+            if (number == 0 || !may_throw(how, error)) complain(error.what());
         }
         world.end_tasks();
         if (const std::string left = world.leaks(); !left.empty()) complain("left behind: " + left);
@@ -125,7 +155,17 @@ std::size_t for_each_cancellation_point(const scenario& test, const explore_opti
 }
 
 std::size_t for_each_failure(const scenario& test, const explore_options& options) {
-    return explore(test, options, disturbance::failure);
+    return explore(test, options, disturbance::operation);
+}
+
+std::size_t for_each_allocation_failure(const scenario& test, const explore_options& options) {
+    if (!sim::allocations_are_seen()) {
+        throw std::logic_error(
+            "for_each_allocation_failure sees no allocations; include <sennit/testing/allocation_failures.hpp> in one "
+            "source file of the program");
+    }
+    const sennit::detail::frame_pool::bypass frames_are_allocations;
+    return explore(test, options, disturbance::allocation);
 }
 
 }  // namespace sennit::testing

@@ -29,6 +29,10 @@ class kernel {
     const std::vector<ip>& addresses() const noexcept { return addresses_; }
     sim_faults& faults() noexcept { return faults_; }
 
+    /// The loop that runs here, null when it has ended: for reports.
+    const event_loop* loop() const noexcept { return loop_; }
+    void set_loop(const event_loop* loop) noexcept { loop_ = loop; }
+
     /// socket(2); null and a negated errno value in `error` when that cannot be.
     std::shared_ptr<sim_socket> make_socket(int domain, int type, int protocol, int& error);
     /// Gives the socket a descriptor: the lowest that is free, or -EMFILE.
@@ -70,6 +74,7 @@ class kernel {
     std::string name_;
     std::vector<ip> addresses_;
     sim_faults faults_;
+    const event_loop* loop_ = nullptr;
     operation_list attempts_;
     port_table tcp_ports_;
     port_table udp_ports_;

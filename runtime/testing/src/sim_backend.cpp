@@ -15,8 +15,10 @@
 #include <variant>
 
 #include <sennit/detail/misuse.hpp>
+#include <sennit/detail/wait_report.hpp>
 
 #include "datagram_socket.hpp"
+#include "report.hpp"
 #include "unix_stream.hpp"
 
 namespace sennit::testing::sim {
@@ -45,6 +47,7 @@ std::uint64_t place(const operation& what) noexcept {
 sim_backend::~sim_backend() {
     // As when a process ends.
     kernel_->close_all();
+    kernel_->set_loop(nullptr);
 }
 
 int sim_backend::poll_descriptor() const noexcept {
@@ -54,9 +57,14 @@ int sim_backend::poll_descriptor() const noexcept {
 void sim_backend::submit(operation& what) noexcept {
     ++in_flight_;
     kernel_->attempts().push_back(what);
+    // Whoever connects may do it for another task; an accept that stays with a listener belongs to nobody.
+    const bool uses = what.handle != nullptr && !std::holds_alternative<connect_request>(what.what());
+    sim_socket* const socket = uses ? kernel_->find(descriptor_of(what.what())) : nullptr;
+    if (socket != nullptr) socket->set_last_user(sennit::detail::task_of(what.handle));
 }
 
 void sim_backend::cancel(operation& what) noexcept {
+    const allocations_by simulation(nullptr);
     if (what.in_flight.result_known || what.in_flight.cancel_requested) return;
     auto& link = static_cast<sennit::detail::list_hook<sennit::detail::backend_tag>&>(what);
     // An operation that is in no list has its last completion behind it.
@@ -77,6 +85,7 @@ void sim_backend::cancel(operation& what) noexcept {
 }
 
 void sim_backend::wait(time_point deadline) {
+    const allocations_by simulation(nullptr);
     if (interference_.at_cancellation_point) interference_.at_cancellation_point();
     if (net_->now() != last_turn_) {
         last_turn_ = net_->now();
@@ -98,10 +107,7 @@ void sim_backend::wait(time_point deadline) {
         if (woken_.exchange(false, std::memory_order_acq_rel) || something || deadline <= net_->now()) break;
         // Only the loop of a host that is alone sleeps here; a world drives its hosts without letting them sleep.
         const time_point next = std::min(deadline, net_->next_event());
-        if (next == no_deadline) {
-            stuck_();
-            break;
-        }
+        if (next == no_deadline) sennit::detail::misuse((nothing_can_happen + describe_waits(*net_)).c_str());
         net_->advance_to(next);
     }
     if (interference_.at_cancellation_point) interference_.at_cancellation_point();
@@ -152,7 +158,7 @@ struct sim_backend::attempt {
     }
 
     void operator()(const recv_lease_request& request, sim_socket& socket) const {
-        sennit::detail::pooled_buffer* const buffer = io.pool_->take();
+        sennit::detail::pooled_buffer* const buffer = io.take_buffer();
         if (buffer == nullptr) {
             if (what.in_flight.cancel_requested) return io.end(what, -ECANCELED);
             return io.unlent_.push_back(what);
@@ -249,6 +255,12 @@ void sim_backend::try_all() {
     }
 }
 
+/// The pool is the library's, not the simulation's.
+sennit::detail::pooled_buffer* sim_backend::take_buffer() noexcept {
+    const allocations_by programs(&interference_.allocation_fails);
+    return pool_->take();
+}
+
 void sim_backend::end(operation& what, std::int32_t result) noexcept {
     what.in_flight.result_known = true;
     what.in_flight.result = result;
@@ -277,18 +289,21 @@ bool sim_backend::deliver_ended() {
             --in_flight_;
         }
         net_->count_completion();
+        const allocations_by programs(&interference_.allocation_fails);
         each->complete(done);
     }
     return true;
 }
 
 int sim_backend::open_socket(int domain, int type, int protocol) noexcept {
+    const allocations_by simulation(nullptr);
     int error = 0;
     auto made = kernel_->make_socket(domain, type, protocol, error);
     return made == nullptr ? error : kernel_->open(std::move(made));
 }
 
 int sim_backend::open_socket_pair(int domain, int type, int protocol, int (&pair)[2]) noexcept {
+    const allocations_by simulation(nullptr);
     if (domain != AF_UNIX) return -EOPNOTSUPP;
     int error = 0;
     auto first = kernel_->make_socket(domain, type, protocol, error);
@@ -308,6 +323,7 @@ int sim_backend::open_socket_pair(int domain, int type, int protocol, int (&pair
 }
 
 int sim_backend::bind(int fd, const sockaddr* where, std::uint32_t length) noexcept {
+    const allocations_by simulation(nullptr);
     sim_socket* const socket = kernel_->find(fd);
     if (socket == nullptr) return -EBADF;
     address name;
@@ -316,11 +332,13 @@ int sim_backend::bind(int fd, const sockaddr* where, std::uint32_t length) noexc
 }
 
 int sim_backend::listen(int fd, int backlog) noexcept {
+    const allocations_by simulation(nullptr);
     sim_socket* const socket = kernel_->find(fd);
     return socket == nullptr ? -EBADF : socket->listen(backlog);
 }
 
 int sim_backend::local_name(int fd, void* name, std::uint32_t& length) noexcept {
+    const allocations_by simulation(nullptr);
     const sim_socket* const socket = kernel_->find(fd);
     if (socket == nullptr) return -EBADF;
     length = socket->local_name().write(name, length);
@@ -328,6 +346,7 @@ int sim_backend::local_name(int fd, void* name, std::uint32_t& length) noexcept 
 }
 
 int sim_backend::peer_name(int fd, void* name, std::uint32_t& length) noexcept {
+    const allocations_by simulation(nullptr);
     const sim_socket* const socket = kernel_->find(fd);
     if (socket == nullptr) return -EBADF;
     address peer;
@@ -338,25 +357,34 @@ int sim_backend::peer_name(int fd, void* name, std::uint32_t& length) noexcept {
 }
 
 int sim_backend::set_option(int fd, int level, int name, const void* value, std::uint32_t size) noexcept {
+    const allocations_by simulation(nullptr);
     sim_socket* const socket = kernel_->find(fd);
     return socket == nullptr ? -EBADF : socket->set_option(level, name, value, size);
 }
 
 int sim_backend::get_option(int fd, int level, int name, void* value, std::uint32_t& size) noexcept {
+    const allocations_by simulation(nullptr);
     sim_socket* const socket = kernel_->find(fd);
     return socket == nullptr ? -EBADF : socket->get_option(level, name, value, size);
 }
 
 int sim_backend::shutdown(int fd, int how) noexcept {
+    const allocations_by simulation(nullptr);
     sim_socket* const socket = kernel_->find(fd);
     return socket == nullptr ? -EBADF : socket->shutdown(how);
 }
 
 void sim_backend::close(int fd) noexcept {
+    const allocations_by simulation(nullptr);
     kernel_->close(fd);
 }
 
+void sim_backend::before_resumption() {
+    if (interference_.at_cancellation_point) interference_.at_cancellation_point();
+}
+
 simulated_machine::name_answer sim_backend::look_up(const std::string& host) {
+    const allocations_by simulation(nullptr);
     name_answer answer;
     const auto entry = net_->names().find(host);
     if (entry == net_->names().end()) {

@@ -9,6 +9,7 @@
 #include <sennit/backend.hpp>
 #include <sennit/detail/buffer_pool.hpp>
 
+#include "allocations.hpp"
 #include "kernel.hpp"
 #include "network.hpp"
 
@@ -20,6 +21,8 @@ struct interference {
     std::function<void()> at_cancellation_point;
     /// Decides of each operation, before it is tried, whether it fails, and how: 0 or a negated errno value.
     std::function<int(const request&)> failure_of;
+    /// Decides of each allocation that the host's programs make whether it fails.
+    allocation_judge allocation_fails;
 };
 
 /// The backend of one simulated host. It shares the network, which lives as long as one of its hosts.
@@ -51,6 +54,8 @@ class sim_backend final : public backend, public simulated_machine {
 
     simulated_machine* simulated() noexcept override { return this; }
     name_answer look_up(const std::string& host) override;
+    void runs(const event_loop& loop) noexcept override { kernel_->set_loop(&loop); }
+    void before_resumption() override;
 
     /// Whether `wait` would have something to do now.
     bool has_work() const noexcept {
@@ -63,13 +68,11 @@ class sim_backend final : public backend, public simulated_machine {
     kernel& host() noexcept { return *kernel_; }
     interference& disturb() noexcept { return interference_; }
 
-    /// What is called when the host waits, alone in its world, and nothing can happen any more.
-    void on_stuck(std::function<void()> report) { stuck_ = std::move(report); }
-
   private:
     struct attempt;
 
     void try_all();
+    sennit::detail::pooled_buffer* take_buffer() noexcept;
     void end(operation& what, std::int32_t result) noexcept;
     bool deliver_ended();
 
@@ -77,7 +80,6 @@ class sim_backend final : public backend, public simulated_machine {
     kernel* kernel_;
     sennit::detail::buffer_pool::owner pool_;
     interference interference_;
-    std::function<void()> stuck_;
     std::atomic<bool> woken_{false};
     std::size_t in_flight_ = 0;
     operation_list ended_;

@@ -1,6 +1,6 @@
-// Programs in a world. Its one hard idea: `main` is an ordinary function that comes back when its program has ended, and
-// several of them have to be under way at the same time without threads. So each is called from within the one before,
-// where that has called `sennit::run`, and they all come back when the world has ended.
+// Programs in a world. Its one hard idea: `main` is an ordinary function that comes back when its program has ended,
+// and several of them have to be under way at the same time without threads. So each is called from within the one
+// before, where that has called `sennit::run`, and they all come back when the world has ended.
 
 #include <sennit/testing/sim_programs.hpp>
 
@@ -63,14 +63,12 @@ task<> sim_program::live(task<int> work) {
     ended_.set();
 }
 
-sim_program& sim_programs::add(sim_host& host, sim_program::main_function main,
-                               std::vector<std::string> command_line) {
+sim_program& sim_programs::add(sim_host& host, sim_program::main_function main, std::vector<std::string> command_line) {
     const auto lives_there = [&](const auto& each) { return each->host_ == &host; };
     if (std::any_of(programs_.begin(), programs_.end(), lives_there)) {
         throw std::invalid_argument("sim_programs: host " + host.name() + " has a program already");
     }
-    programs_.push_back(
-        std::unique_ptr<sim_program>(new sim_program(host, std::move(main), std::move(command_line))));
+    programs_.push_back(std::unique_ptr<sim_program>(new sim_program(host, std::move(main), std::move(command_line))));
     return *programs_.back();
 }
 

@@ -13,6 +13,7 @@
 #include <sennit/detail/misuse.hpp>
 #include <sennit/testing/sim_backend.hpp>
 
+#include "allocations.hpp"
 #include "kernel.hpp"
 #include "network.hpp"
 #include "report.hpp"
@@ -59,25 +60,9 @@ void add_localhost(network& net) {
     net.names()["localhost"] = {{ip::loopback(false), ip::loopback(true)}, 0, {}};
 }
 
-task<> run_main(task<> main, world_state& world) {
-    try {
-        co_await std::move(main);
-    } catch (const cancelled&) {
-        // The end of the world, or of a test that cancels.
-    } catch (...) {
-        if (world.failure == nullptr) world.failure = std::current_exception();
-    }
-    --world.running;
-}
-
 // Timers can go by for ever without anything coming of it, as when a server looks after idle connections.
 constexpr duration longest_silence = std::chrono::hours(7 * 24);
 constexpr int steps_in_silence = 10'000;
-
-[[noreturn]] void end_stuck(const network& net, const std::string& waits) {
-    const std::string text = "everybody waits and nothing can happen any more\n" + waits + describe_sockets(net);
-    sennit::detail::misuse(text.c_str());
-}
 
 }  // namespace
 
@@ -86,10 +71,8 @@ constexpr int steps_in_silence = 10'000;
 chosen_backend make_sim_backend(const sim_options& options) {
     auto net = std::make_shared<sim::network>(options);
     sim::add_localhost(*net);
-    const sim::network& world = *net;
     sim::kernel& host = net->add_host("host", {});
     auto made = std::make_unique<sim::sim_backend>(std::move(net), host, options.receive_buffers);
-    made->on_stuck([&world] { sim::end_stuck(world, {}); });
     return {std::move(made), "sim: seed " + std::to_string(options.seed)};
 }
 
@@ -98,7 +81,6 @@ sim_host::sim_host(sim::world_state& world, sim::kernel& kernel) : world_(&world
     backend_ = backend.get();
     loop_ = std::make_unique<event_loop>(
         chosen_backend{std::move(backend), "sim: host " + kernel.name() + ", seed " + std::to_string(world.seed)});
-    backend_->on_stuck([this] { sim::end_stuck(*world_->net, loop_->describe()); });
 }
 
 sim_host::~sim_host() = default;
@@ -108,8 +90,23 @@ const std::string& sim_host::name() const noexcept {
 }
 
 void sim_host::spawn(task<> main) {
+    const sim::allocations_by simulation(nullptr);
     ++world_->running;
-    loop_->root().spawn(sim::run_main(std::move(main), *world_));
+    loop_->root().spawn(std::move(main), *this);
+}
+
+void sim_host::child_ended(sennit::detail::promise<void>& main) noexcept {
+    if (const std::exception_ptr error = std::exchange(main.error, nullptr); error != nullptr) {
+        try {
+            std::rethrow_exception(error);
+        } catch (const cancelled&) {
+            // The end of the world, or of a test that cancels.
+        } catch (...) {
+            if (world_->failure == nullptr) world_->failure = error;
+        }
+    }
+    --world_->running;
+    loop_->root().child_ended(main);
 }
 
 sim_faults& sim_host::faults() noexcept {
@@ -144,20 +141,24 @@ void sim_world::end_tasks() {
 }
 
 sim_host& sim_world::add_host(std::string name, const std::vector<std::string>& addresses) {
+    const sim::allocations_by simulation(nullptr);
     sim::kernel& kernel = state_->net->add_host(std::move(name), sim::parsed(addresses));
     hosts_.push_back(std::unique_ptr<sim_host>(new sim_host(*state_, kernel)));
     return *hosts_.back();
 }
 
 void sim_world::add_name(const std::string& name, const std::vector<std::string>& addresses, duration delay) {
+    const sim::allocations_by simulation(nullptr);
     state_->net->names()[name] = {sim::parsed(addresses), 0, delay};
 }
 
 void sim_world::fail_name(const std::string& name, int error, duration delay) {
+    const sim::allocations_by simulation(nullptr);
     state_->net->names()[name] = {{}, error, delay};
 }
 
 link_options& sim_world::link(sim_host& from, sim_host& to) {
+    const sim::allocations_by simulation(nullptr);
     return state_->net->between(*from.kernel_, *to.kernel_).options;
 }
 
@@ -172,15 +173,18 @@ void sim_world::partition(sim_host& one, sim_host& other) {
 }
 
 void sim_world::heal(sim_host& one, sim_host& other) {
+    const sim::allocations_by simulation(nullptr);
     state_->net->between(*one.kernel_, *other.kernel_).cut = false;
     state_->net->between(*other.kernel_, *one.kernel_).cut = false;
 }
 
 void sim_world::cut(sim_host& from, sim_host& to) {
+    const sim::allocations_by simulation(nullptr);
     state_->net->between(*from.kernel_, *to.kernel_).cut = true;
 }
 
 void sim_world::reset_connections(sim_host& one, sim_host& other) {
+    const sim::allocations_by simulation(nullptr);
     const auto reset_all = [](const sim::kernel& host, const sim::kernel& remote) {
         host.for_each_open([&](int, sim::sim_socket& socket) {
             auto* const tcp = dynamic_cast<sim::tcp_socket*>(&socket);
@@ -192,6 +196,7 @@ void sim_world::reset_connections(sim_host& one, sim_host& other) {
 }
 
 void sim_world::after(duration delay, std::function<void()> function) {
+    const sim::allocations_by simulation(nullptr);
     state_->net->at(saturating_add(now(), delay), std::make_unique<sim::call>(std::move(function)));
 }
 
@@ -221,7 +226,10 @@ bool sim_world::step(time_point until) {
             std::swap(order[left - 1], order[net.choose().below(left, "host")]);
         }
     }
-    for (std::size_t i = 0; i < order.size(); ++i) order[i]->loop_->run_once();
+    for (std::size_t i = 0; i < order.size(); ++i) {
+        const sim::allocations_by programs(&order[i]->backend_->disturb().allocation_fails);
+        order[i]->loop_->run_once();
+    }
     return true;
 }
 
@@ -234,7 +242,7 @@ void sim_world::run() {
     time_point last_completion = now();
     int steps_since = 0;
     while (state_->running != 0 && state_->failure == nullptr) {
-        if (!step(no_deadline)) throw stuck("everybody waits and nothing can happen any more\n" + describe());
+        if (!step(no_deadline)) throw stuck(sim::nothing_can_happen + describe());
         if (std::exchange(completions, state_->net->completions()) != completions) {
             last_completion = now();
             steps_since = 0;
@@ -276,15 +284,12 @@ std::uint64_t sim_world::trace_hash() const noexcept {
 }
 
 std::string sim_world::describe() const {
-    std::string text;
-    for (const auto& each : hosts_) {
-        const std::string waits = each->loop_->describe();
-        if (!waits.empty()) text += "host " + each->name() + " waits for:\n" + waits;
-    }
-    return text + sim::describe_sockets(*state_->net);
+    const sim::allocations_by simulation(nullptr);
+    return sim::describe_waits(*state_->net);
 }
 
 std::string sim_world::leaks() const {
+    const sim::allocations_by simulation(nullptr);
     std::string text;
     const auto complain = [&](const sim_host& host, std::size_t count, const char* what) {
         if (count != 0) text += "host " + host.name() + ": " + std::to_string(count) + " " + what + "\n";

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -66,12 +67,9 @@ class sim_socket : public std::enable_shared_from_this<sim_socket> {
     /// Lets an operation wait for something to arrive, or for room.
     void park(operation& what, bool writes) noexcept { (writes ? writers_ : readers_).push_back(what); }
 
-    /// For reports: what waits here.
-    template <class Visitor>
-    void for_each_parked(Visitor visit) const {
-        readers_.for_each(visit);
-        writers_.for_each(visit);
-    }
+    /// For reports: the task that has sent or received here last.
+    void set_last_user(std::coroutine_handle<> task) noexcept { last_user_ = task; }
+    std::coroutine_handle<> last_user() const noexcept { return last_user_; }
 
   protected:
     sim_socket(kernel& host, int domain, int type) noexcept : host_(&host), domain_(domain), type_(type) {}
@@ -104,6 +102,7 @@ class sim_socket : public std::enable_shared_from_this<sim_socket> {
     kernel* host_;
     int domain_;
     int type_;
+    std::coroutine_handle<> last_user_;
     operation_list readers_;
     operation_list writers_;
 };

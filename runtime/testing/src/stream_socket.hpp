@@ -22,6 +22,8 @@ class stream_socket : public sim_socket {
 
     /// For reports: the other end, null when it has gone.
     stream_socket* peer() const noexcept { return peer_; }
+    bool wants_to_connect() const noexcept { return state_ == state::connecting; }
+    const address& remote_name() const noexcept { return remote_; }
 
   protected:
     enum class state { idle, connecting, connected, listening, ended };

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include <sennit/bytes.hpp>
-#include <sennit/detail/buffer_pool.hpp>
+#include <sennit/detail/pooled_buffer.hpp>
 #include <sennit/net/detail/socket_core.hpp>
 
 namespace sennit::net {

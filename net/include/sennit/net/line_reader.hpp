@@ -1,8 +1,6 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -100,9 +98,7 @@ class line_reader {
             const std::size_t received = co_await stream_.recv(buffer);
             co_return received;
         }
-        const std::string_view taken = buffer_.take(std::min(buffer.size(), buffer_.unread().size()));
-        if (!taken.empty()) std::memcpy(buffer.data(), taken.data(), taken.size());
-        co_return taken.size();
+        co_return buffer_.take_into(buffer);
     }
 
     /// What was received and not yet read. The view is valid until the next read.

@@ -35,6 +35,9 @@ class basic_listener {
     /// The descriptor; -1 when closed. It stays the listener's.
     int native_handle() const noexcept { return core_ ? core_->fd() : -1; }
 
+    /// For the library.
+    detail::acceptor_core* core() const noexcept { return core_.get(); }
+
   protected:
     explicit basic_listener(detail::acceptor_core* core) noexcept : core_(core) {}
     basic_listener(basic_listener&&) noexcept = default;
@@ -42,10 +45,7 @@ class basic_listener {
     ~basic_listener() = default;
 
   private:
-    struct release {
-        void operator()(detail::acceptor_core* core) const noexcept { core->release(); }
-    };
-    std::unique_ptr<detail::acceptor_core, release> core_;
+    std::unique_ptr<detail::acceptor_core, detail::release_acceptor> core_;
 };
 
 }  // namespace sennit::net

@@ -6,7 +6,7 @@
 
 #include <sennit/bytes.hpp>
 #include <sennit/net/byte_stream.hpp>
-#include <sennit/net/detail/memory_pipe.hpp>
+#include <sennit/net/detail/memory_operation.hpp>
 
 namespace sennit::net {
 
@@ -58,7 +58,7 @@ class memory_stream final {
     /// Ends this side. What other tasks wait for on it fails with `operation_canceled`; what its peer sends fails
     /// with `broken_pipe` from now on. Calling it again has no effect.
     void close() noexcept;
-    bool is_open() const noexcept { return connection_ && !incoming()->receiving_end_closed(); }
+    bool is_open() const noexcept;
 
   private:
     struct connection;

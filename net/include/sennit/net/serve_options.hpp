@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <exception>
 #include <optional>
+#include <system_error>
 #include <type_traits>
 
 #include <sennit/net/endpoint.hpp>
@@ -66,6 +67,11 @@ struct serve_options {
     /// `broken_pipe`, `timed_out`) is nothing to report, and everything else is written to standard error, one line a
     /// second at the most.
     void (*on_error)(const endpoint& peer, std::exception_ptr error) = nullptr;
+
+    /// Called each time that no connection can be accepted for want of descriptors or memory (EMFILE, ENFILE, ENOBUFS,
+    /// ENOMEM), before the server waits and tries again; how long it waits is at `serve`. By default a line is written
+    /// to standard error, one a second at the most. What it throws ends the server. Source: accept(2).
+    void (*on_accept_error)(std::error_code error) = nullptr;
 
     /// Where the server counts; must stay until `serve` has ended. None by default.
     serve_counters* counters = nullptr;

@@ -5,24 +5,10 @@
 #include <memory>
 #include <vector>
 
-#include <sennit/backend.hpp>
+#include <sennit/detail/pooled_buffer.hpp>
+#include <sennit/event_loop_options.hpp>
 
 namespace sennit::detail {
-
-class buffer_pool;
-
-/// One buffer of a pool: where it is and, while it is lent, how much of it is filled. It is kept beside the memory it
-/// describes, so that keeping a buffer does not touch its pages.
-struct pooled_buffer {
-    /// To its pool.
-    void give_back() noexcept;
-
-    buffer_pool* pool = nullptr;
-    std::byte* data = nullptr;
-    pooled_buffer* next_free = nullptr;
-    std::uint32_t filled = 0;  ///< bytes, for whoever has taken it
-    std::uint16_t index = 0;   ///< its number in the pool
-};
 
 /// The receive buffers of one loop, all of one size. What came back last is lent first, for it is still in the
 /// processor's cache. The pool stays until its owner, a backend, and all that it has lent are gone. It belongs to the
@@ -82,9 +68,5 @@ class buffer_pool {
     std::size_t count_ = 0;
     std::vector<chunk> chunks_;
 };
-
-inline void pooled_buffer::give_back() noexcept {
-    pool->give_back(*this);
-}
 
 }  // namespace sennit::detail

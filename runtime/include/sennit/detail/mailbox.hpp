@@ -1,14 +1,8 @@
 #pragma once
 
-#include <atomic>
 #include <concepts>
 #include <memory>
-#include <mutex>
 #include <utility>
-
-namespace sennit {
-class backend;
-}
 
 namespace sennit::detail {
 
@@ -19,7 +13,7 @@ class letter {
     virtual void run() = 0;
 
   private:
-    friend class mailbox;
+    friend class loop_mailbox;
     letter* next_ = nullptr;
 };
 
@@ -36,10 +30,8 @@ class function_letter final : public letter {
 /// What other threads hold of an event loop. It may outlive the loop; then it accepts nothing any more.
 class mailbox {
   public:
-    explicit mailbox(backend& wakes) noexcept : backend_(&wakes) {}
     mailbox(const mailbox&) = delete;
     mailbox& operator=(const mailbox&) = delete;
-    ~mailbox();
 
     /// Hands a letter to the loop, from any thread. False when the loop is gone; the letter is destroyed then. A letter
     /// that was accepted, but not run before the loop ended, is destroyed by the loop's thread.
@@ -49,33 +41,14 @@ class mailbox {
     template <class Function>
     requires std::invocable<Function&>
     bool post(Function function) {
-        return post(std::unique_ptr<letter>(std::make_unique<function_letter<Function>>(std::move(function))));
+        return post(std::unique_ptr<letter>(new function_letter<Function>(std::move(function))));
     }
 
-    /// For the loop's thread: whether there is something to `take`.
-    bool has_mail() const noexcept { return newest_.load(std::memory_order_relaxed) != nullptr; }
-
-    /// For the loop's thread: takes over all that has arrived and gives the oldest letter, empty if there is none.
-    std::unique_ptr<letter> take() noexcept;
-    /// For the loop's thread: the next of the letters that the last `take` took over, empty after the last.
-    std::unique_ptr<letter> take_rest() noexcept;
-
-    /// For the loop's thread, when it ends.
-    void close() noexcept;
-
   private:
-    class end_mark final : public letter {
-        void run() override {}
-    };
-
-    void reverse(letter* newest) noexcept;
-    void throw_away() noexcept;
-
-    std::atomic<letter*> newest_{nullptr};
-    end_mark closed_;           // `newest_` points to it from the end of the loop on
-    letter* oldest_ = nullptr;  // taken from `newest_` and reversed; the loop's thread only
-    std::mutex mutex_;          // orders `close` and the use of `backend_`
-    backend* backend_;
+    // Every mailbox is one: what threads share need not be compiled by those who only post.
+    friend class loop_mailbox;
+    mailbox() noexcept = default;
+    ~mailbox() = default;
 };
 
 }  // namespace sennit::detail

@@ -1,13 +1,19 @@
 #pragma once
 
 #include <coroutine>
+#include <source_location>
 
 namespace sennit::detail {
 
 /// What the loop can resume: a coroutine handle and the link that queues it. It lives in the awaiter or in the
 /// promise, so that making something ready never allocates.
 struct ready_node {
-    ready_node* next_ready = nullptr;
+    ready_node() noexcept {}
+
+    union {
+        ready_node* next_ready = nullptr;  ///< while it is queued
+        std::source_location place;        ///< in a promise, while the coroutine waits: where, for reports
+    };
     std::coroutine_handle<> handle;
 };
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <coroutine>
 #include <cstddef>
 
 #include <sennit/cancel.hpp>
@@ -32,10 +31,9 @@ class list_waiter : public waiter, public list_hook<wait_tag> {
     explicit list_waiter(const char* name) noexcept : name_(name) {}
     ~list_waiter() = default;
 
-    /// Joins `list` and the scope of `where`. False, and neither, when the scope is cancelled.
-    bool wait_in(intrusive_list<list_waiter, wait_tag>& list, environment where,
-                 std::coroutine_handle<> coroutine) noexcept {
-        if (!enroll(where, coroutine)) {
+    /// Joins `list` and the scope of `coroutine`. False, and neither, when the scope is cancelled.
+    bool wait_in(intrusive_list<list_waiter, wait_tag>& list, awaiting coroutine) noexcept {
+        if (!enroll(coroutine)) {
             was_cancelled_ = true;
             return false;
         }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -68,13 +67,19 @@ class acceptor_core final : public operation, public sennit::detail::loop_resour
     bool released_ = false;
 };
 
+/// For a smart pointer.
+struct release_acceptor {
+    void operator()(acceptor_core* core) const noexcept { core->release(); }
+};
+
 /// The wait for one connection; the result is its descriptor.
 class accept_wait : public sennit::detail::waiter {
   public:
     bool await_ready() const noexcept { return false; }
-    bool await_suspend(sennit::detail::awaiting coroutine) noexcept { return start(coroutine.where(), coroutine); }
+    bool await_suspend(sennit::detail::awaiting coroutine) noexcept { return start(coroutine); }
 
     const char* waiting_for() const noexcept override { return "accept"; }
+    sennit::detail::wait_details details() const noexcept override;
     void cancel_wait() noexcept override;
 
   protected:
@@ -88,7 +93,7 @@ class accept_wait : public sennit::detail::waiter {
 
   private:
     friend class acceptor_core;
-    bool start(environment where, std::coroutine_handle<> coroutine) noexcept;
+    bool start(sennit::detail::awaiting coroutine) noexcept;
 
     acceptor_core* source_;
     std::int32_t result_ = 0;

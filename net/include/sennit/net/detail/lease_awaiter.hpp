@@ -36,24 +36,20 @@ class [[nodiscard]] lease_awaiter final : public socket_operation {
   private:
     bool has_too_many() noexcept;
     buffer_lease take() noexcept {
-        return buffer_ != nullptr ? buffer_lease(*std::exchange(buffer_, nullptr), *core()) : buffer_lease();
+        auto* const buffer = std::exchange(in_flight.buffer, nullptr);  // counted by the core
+        return buffer != nullptr ? buffer_lease(*buffer, *core()) : buffer_lease();
     }
-
-    sennit::detail::pooled_buffer* buffer_ = nullptr;  // counted by the core
 };
 
 /// Sends a lease. It takes the room for the operation from the frame pool for as long as that is under way: a coroutine
 /// that waits in `recv_lease` has none set aside for it, which is a third of what an idle connection takes.
 class [[nodiscard]] lease_send_awaiter final {
   public:
-    lease_send_awaiter(const socket_ref& core, const buffer_lease& lease) noexcept
-        : core_(core.get()), lease_(&lease) {}
+    lease_send_awaiter(const socket_ref& core, const buffer_lease& lease) noexcept;
     lease_send_awaiter(lease_send_awaiter&&) noexcept = default;
 
-    bool await_ready() const noexcept { return false; }
-    bool await_suspend(sennit::detail::awaiting coroutine) noexcept {
-        return make_operation() && sending_->await_suspend(coroutine);
-    }
+    bool await_ready() const noexcept { return sending_ == nullptr; }
+    bool await_suspend(sennit::detail::awaiting coroutine) noexcept { return sending_->await_suspend(coroutine); }
     void await_resume() {
         if (sending_ == nullptr) [[unlikely]]
             throw_no_memory();
@@ -67,12 +63,9 @@ class [[nodiscard]] lease_send_awaiter final {
     }
 
   private:
-    bool make_operation() noexcept;
     [[noreturn]] static void throw_no_memory();
 
-    socket_core* core_;
-    const buffer_lease* lease_;
-    std::unique_ptr<send_all_awaiter> sending_;
+    std::unique_ptr<send_all_awaiter> sending_;  // null when there was no memory
 };
 
 }  // namespace sennit::net::detail

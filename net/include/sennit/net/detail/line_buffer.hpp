@@ -41,6 +41,8 @@ class line_buffer {
 
     /// Takes the first `count` unread bytes out. The view stays valid until the next `room`.
     std::string_view take(std::size_t count) noexcept;
+    /// Moves unread bytes to `to`, as many as there are and fit; gives their number.
+    std::size_t take_into(mutable_bytes to) noexcept;
 
     /// Takes a line out and gives it without its end; nothing when its end has not arrived. Throws `message_size`
     /// when it is too long, and takes nothing then.

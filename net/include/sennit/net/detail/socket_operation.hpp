@@ -1,6 +1,5 @@
 #pragma once
 
-#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 
@@ -18,15 +17,13 @@ class socket_operation : public operation {
   public:
     bool await_ready() const noexcept { return false; }
 
-    bool await_suspend(sennit::detail::awaiting coroutine) noexcept {
-        return start_on_socket(coroutine.where(), coroutine);
-    }
+    bool await_suspend(sennit::detail::awaiting coroutine) noexcept { return start_on_socket(coroutine); }
 
     void complete(completion done) noexcept override { finish_on_socket(done.result); }
 
   protected:
     socket_operation(const socket_ref& core, direction half, const request& what) noexcept
-        : operation(what), core_(core.get()), half_(half) {}
+        : operation(what), half_(half), core_(core.get()) {}
     socket_operation(socket_operation&& other) noexcept = default;
     ~socket_operation() = default;
 
@@ -45,10 +42,10 @@ class socket_operation : public operation {
     socket_core* core() const noexcept { return core_; }
 
   private:
-    bool start_on_socket(environment where, std::coroutine_handle<> coroutine) noexcept;
+    bool start_on_socket(sennit::detail::awaiting coroutine) noexcept;
 
+    direction half_;  // first, where it fits into the last word of the operation
     socket_core* core_;
-    direction half_;
 };
 
 /// One transfer whose result is a number of bytes.

@@ -34,7 +34,7 @@ class stuck : public std::runtime_error {
 };
 
 /// A machine of a simulated world: its addresses, and an event loop that runs its tasks.
-class sim_host {
+class sim_host : private sennit::detail::task_owner {
   public:
     sim_host(const sim_host&) = delete;
     sim_host& operator=(const sim_host&) = delete;
@@ -66,6 +66,8 @@ class sim_host {
   private:
     friend class sim_world;
     sim_host(sim::world_state& world, sim::kernel& kernel);
+
+    void child_ended(sennit::detail::promise<void>& main) noexcept override;
 
     template <class Function, class... Arguments>
     static task<> run_kept(Function function, Arguments... arguments) {

@@ -4,16 +4,21 @@
 
 #include <utility>
 
+#include "loop_mailbox.hpp"
+
 #include <sennit/backend.hpp>
-#include <sennit/detail/mailbox.hpp>
 
 namespace sennit::detail {
 
-mailbox::~mailbox() {
+loop_mailbox::~loop_mailbox() {
     throw_away();
 }
 
 bool mailbox::post(std::unique_ptr<letter> mail) {
+    return static_cast<loop_mailbox&>(*this).add(std::move(mail));
+}
+
+bool loop_mailbox::add(std::unique_ptr<letter> mail) {
     letter* before = newest_.load(std::memory_order_relaxed);
     do {
         if (before == &closed_) return false;
@@ -28,18 +33,18 @@ bool mailbox::post(std::unique_ptr<letter> mail) {
     return true;
 }
 
-std::unique_ptr<letter> mailbox::take() noexcept {
+std::unique_ptr<letter> loop_mailbox::take() noexcept {
     if (oldest_ == nullptr) reverse(newest_.exchange(nullptr, std::memory_order_acquire));
     return take_rest();
 }
 
-std::unique_ptr<letter> mailbox::take_rest() noexcept {
+std::unique_ptr<letter> loop_mailbox::take_rest() noexcept {
     letter* const first = oldest_;
     if (first != nullptr) oldest_ = std::exchange(first->next_, nullptr);
     return std::unique_ptr<letter>(first);
 }
 
-void mailbox::close() noexcept {
+void loop_mailbox::close() noexcept {
     {
         const std::lock_guard lock(mutex_);
         backend_ = nullptr;
@@ -47,14 +52,14 @@ void mailbox::close() noexcept {
     throw_away();
 }
 
-void mailbox::reverse(letter* newest) noexcept {
+void loop_mailbox::reverse(letter* newest) noexcept {
     while (newest != nullptr) {
         letter* const next = std::exchange(newest->next_, oldest_);
         oldest_ = std::exchange(newest, next);
     }
 }
 
-void mailbox::throw_away() noexcept {
+void loop_mailbox::throw_away() noexcept {
     letter* const newest = newest_.exchange(&closed_, std::memory_order_acquire);
     if (newest != &closed_) reverse(newest);
     while (take_rest() != nullptr) {

@@ -1,13 +1,11 @@
 #pragma once
 
-#include <coroutine>
 #include <cstddef>
 #include <system_error>
 
 #include <sennit/bytes.hpp>
 #include <sennit/cancel.hpp>
 #include <sennit/detail/awaitable.hpp>
-#include <sennit/net/detail/byte_ring.hpp>
 #include <sennit/result.hpp>
 #include <sennit/task.hpp>
 
@@ -19,7 +17,7 @@ class memory_pipe;
 class memory_operation : public sennit::detail::waiter {
   public:
     bool await_ready() const noexcept { return false; }
-    bool await_suspend(sennit::detail::awaiting coroutine) noexcept { return start(coroutine.where(), coroutine); }
+    bool await_suspend(sennit::detail::awaiting coroutine) noexcept { return start(coroutine); }
 
     const char* waiting_for() const noexcept override { return name_; }
 
@@ -29,7 +27,7 @@ class memory_operation : public sennit::detail::waiter {
     ~memory_operation() = default;
 
     /// Begins, and says whether the coroutine has to wait.
-    virtual bool start(environment where, std::coroutine_handle<> coroutine) noexcept = 0;
+    virtual bool start(sennit::detail::awaiting coroutine) noexcept = 0;
 
     /// The error to report, if there is one; throws `cancelled`.
     std::error_code outcome() const;
@@ -66,7 +64,7 @@ class [[nodiscard]] memory_receive final : public memory_operation {
 
   private:
     friend class memory_pipe;
-    bool start(environment where, std::coroutine_handle<> coroutine) noexcept override;
+    bool start(sennit::detail::awaiting coroutine) noexcept override;
     bool is_complete() const noexcept { return rest_.empty() || (received_ != 0 && !until_full_); }
 
     mutable_bytes rest_;
@@ -89,7 +87,7 @@ class memory_send : public memory_operation {
 
   private:
     friend class memory_pipe;
-    bool start(environment where, std::coroutine_handle<> coroutine) noexcept override;
+    bool start(sennit::detail::awaiting coroutine) noexcept override;
     bool is_complete() const noexcept { return rest_.empty() || (sent_ != 0 && !everything_); }
 
     const_bytes rest_;
@@ -138,39 +136,7 @@ class [[nodiscard]] memory_shutdown final : public memory_operation {
     void cancel_wait() noexcept override {}
 
   private:
-    bool start(environment where, std::coroutine_handle<> coroutine) noexcept override;
-};
-
-/// One direction of a memory stream: a sending end, a bounded queue, a receiving end. Each end serves one operation
-/// at a time.
-class memory_pipe {
-  public:
-    explicit memory_pipe(std::size_t capacity) : queue_(capacity) {}
-
-    /// The sending end is gone: what is queued can still be received.
-    void close_sending_end() noexcept;
-    /// The receiving end is gone, and what is queued with it.
-    void close_receiving_end() noexcept;
-    bool receiving_end_closed() const noexcept { return receiving_end_closed_; }
-
-  private:
-    friend class memory_receive;
-    friend class memory_send;
-    friend class memory_shutdown;
-
-    int why_not_receive() const noexcept;
-    int why_not_send() const noexcept;
-    void move_bytes() noexcept;
-    static void end(memory_operation& ended, int error) noexcept;
-    void end_receiver(int error) noexcept;
-    void end_sender(int error) noexcept;
-
-    byte_ring queue_;
-    memory_receive* receiver_ = nullptr;
-    memory_send* sender_ = nullptr;
-    bool finished_ = false;  // nothing more will be queued
-    bool sending_end_closed_ = false;
-    bool receiving_end_closed_ = false;
+    bool start(sennit::detail::awaiting coroutine) noexcept override;
 };
 
 }  // namespace sennit::net::detail
