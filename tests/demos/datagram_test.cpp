@@ -18,7 +18,7 @@
 namespace sennit::testing {
 namespace {
 
-constexpr int seeds = 30;
+constexpr int seeds = 16;
 constexpr int questions = 20;
 
 sim_program& start_echo(demo_world& run) {

@@ -38,7 +38,7 @@ class demo_world {
         return programs.add(host, std::move(main), std::move(arguments));
     }
 
-    /// Transfers that move less than they could, and accepts that have to be asked for again, on every host.
+    /// Transfers that move less than they could, and accepts that end, on every host.
     void disturb_system_calls() {
         for (sim_host* each : {&server, &near, &far}) {
             each->faults().short_receive = each->faults().short_send = 300'000;
