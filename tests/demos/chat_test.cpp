@@ -30,9 +30,7 @@ struct guest {
     bool end_seen = false;
     std::error_code error;
 
-    bool has_heard(const std::string& line) const {
-        return std::find(heard.begin(), heard.end(), line) != heard.end();
-    }
+    bool has_heard(const std::string& line) const { return std::find(heard.begin(), heard.end(), line) != heard.end(); }
     /// How many of the numbered lines of `talk` were heard from a member, which have to be the first ones.
     int numbered(const std::string& name) const {
         int next = 0;

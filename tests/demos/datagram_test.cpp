@@ -148,7 +148,8 @@ TEST(DemoDatagrams, TimeServerSaysWhichDatagramsAreTooLong) {
                 co_await socket.send(std::string(size, 'x'));
                 const auto got = co_await socket.recv(buffer);
                 const std::string text = without_time(std::string(buffer.data(), got.size));
-                CO_ASSERT_TRUE(text == (size == 65480 ? std::string(size, 'x') : "(too long: 65480 bytes at the most)"));
+                CO_ASSERT_TRUE(text ==
+                               (size == 65480 ? std::string(size, 'x') : "(too long: 65480 bytes at the most)"));
             }
         });
         run.run();
