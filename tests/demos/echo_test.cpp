@@ -128,7 +128,7 @@ TEST(DemoEcho, InterruptedServerAnswersAllItHasTaken) {
         for (int i = 0; i < 6; ++i) {
             run.near.spawn(try_to_exchange_with<net::tcp_stream>(server_place, clients[i]));
         }
-        run.world.after(300ms, [&] { echo.interrupt(); });
+        run.world.after(150ms, [&] { echo.interrupt(); });
         run.run();
         for (int i = 0; i < 6; ++i) EXPECT_TRUE(clients[i].end_seen) << i;
         EXPECT_GT(clients.echoed(), 0u);

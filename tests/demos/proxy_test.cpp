@@ -111,7 +111,7 @@ TEST(DemoProxy, TargetThatIsKilledEndsItsConnectionsAndItsSuccessorGetsTheNext) 
         transfers refused(3);
         transfers later(3);
         start_disappointed_clients(run, broken, 3);
-        run.world.after(300ms, [&] {
+        run.world.after(200ms, [&] {
             EXPECT_GT(broken.echoed(), 0u);
             programs.target.interrupt();
             programs.target.interrupt();
@@ -142,7 +142,7 @@ TEST(DemoProxy, ResetOnOneSideEndsTheOther) {
         const bool before_the_proxy = run.world.seed() % 2 == 0;
         transfers clients(3, 100 * size);
         start_disappointed_clients(run, clients, 3);
-        run.world.after(300ms, [&, before_the_proxy] {
+        run.world.after(200ms, [&, before_the_proxy] {
             run.world.reset_connections(run.near, before_the_proxy ? run.far : run.server);
         });
         run.world.after(2s, [&] {
@@ -162,7 +162,7 @@ TEST(DemoProxy, InterruptedProxyPassesOnWhatItHasTaken) {
         const proxy_and_target programs(run);
         transfers clients(4, 100 * size);
         start_disappointed_clients(run, clients, 4);
-        run.world.after(300ms, [&] { programs.proxy.interrupt(); });
+        run.world.after(150ms, [&] { programs.proxy.interrupt(); });
         run.run();
         for (int i = 0; i < 4; ++i) EXPECT_TRUE(clients[i].end_seen) << i;
         EXPECT_EQ(programs.proxy.exit_status(), 0);
