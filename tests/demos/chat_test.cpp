@@ -184,7 +184,9 @@ TEST(DemoChat, SlowReaderIsDroppedAndTheOthersHearEverything) {
             const std::string filling(900, 'x');
             while (!bob.has_heard("* slow was too slow and is out")) {
                 CO_ASSERT_LT(said, 20'000);
-                for (int i = 0; i < 20; ++i) co_await stream.send(std::to_string(said++) + " " + filling + "\n");
+                for (int i = 0; i < 20; ++i, ++said) {
+                    co_await stream.send(std::to_string(said) + " " + filling + "\n");
+                }
                 co_await sleep_for(20ms);
             }
             over = true;
