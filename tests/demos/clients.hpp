@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include <sennit/net/tcp.hpp>
 #include <sennit/net/unix.hpp>
@@ -29,6 +30,29 @@ struct transfer {
     bool end_seen = false;
 
     bool is_complete() const noexcept { return echoed == size && end_seen; }
+};
+
+/// So many transfers at the same time.
+class transfers {
+  public:
+    static constexpr std::uint64_t usual_size = 60'000;
+
+    explicit transfers(std::size_t count, std::uint64_t of_size = usual_size) : all_(count) {
+        for (std::size_t i = 0; i != count; ++i) all_[i] = {1009 * i, of_size};
+    }
+    transfer& operator[](std::size_t i) { return all_[i]; }
+
+    bool are_complete() const {
+        return std::all_of(all_.begin(), all_.end(), [](const transfer& each) { return each.is_complete(); });
+    }
+    std::uint64_t echoed() const {
+        std::uint64_t sum = 0;
+        for (const transfer& each : all_) sum += each.echoed;
+        return sum;
+    }
+
+  private:
+    std::vector<transfer> all_;
 };
 
 inline const app::byte_pattern& pattern() {

@@ -5,11 +5,12 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
+#include <exception>
 #include <string>
 #include <vector>
 
 #include <sennit/frame_pool.hpp>
+#include <sennit/sleep.hpp>
 #include <sennit/testing/sim_programs.hpp>
 #include <sennit/testing/sim_world.hpp>
 
@@ -37,7 +38,7 @@ class demo_world {
         return programs.add(host, std::move(main), std::move(arguments));
     }
 
-    /// Transfers that move less than they could, and accepts that have to be asked for again, on every host.
+    /// Transfers that move less than they could, and accepts that end, on every host.
     void disturb_system_calls() {
         for (sim_host* each : {&server, &near, &far}) {
             each->faults().short_receive = each->faults().short_send = 300'000;
@@ -51,11 +52,20 @@ class demo_world {
         world.after(from_then_on + length, [&] { world.heal(server, other); });
     }
 
+    /// Also when all clients have ended before.
+    void lasts_at_least(duration length) {
+        far.spawn([](duration time) -> task<> { co_await sleep_for(time); }(length));
+    }
+
     /// Runs everything; `out` and `err` have what was printed then.
     void run() {
         ::testing::internal::CaptureStdout();
         ::testing::internal::CaptureStderr();
-        programs.run();
+        try {
+            programs.run();
+        } catch (const std::exception& error) {
+            ADD_FAILURE() << error.what();
+        }
         err = ::testing::internal::GetCapturedStderr();
         out = ::testing::internal::GetCapturedStdout();
     }
@@ -99,10 +109,12 @@ demo_run run_once(std::uint64_t seed, Scenario scenario) {
     return result;
 }
 
-/// Runs `scenario(demo_world&)` with so many seeds, up to the first that fails, and with the first one twice: that has
-/// to come to the same.
+/// Runs `scenario(demo_world&)` with so many seeds (with fewer under sanitizers, where each takes ten times as long),
+/// up to the first that fails, and with the first one twice: that has to come to the same.
 template <class Scenario>
-void for_each_seed(std::uint64_t count, Scenario scenario) {
+void for_each_seed(std::uint64_t seeds, Scenario scenario) {
+    constexpr bool sanitized = SENNIT_FRAME_POOL == 0;
+    const std::uint64_t count = sanitized ? (seeds + 3) / 4 : seeds;
     for (std::uint64_t seed = 1; seed <= count && !::testing::Test::HasFailure(); ++seed) {
         SCOPED_TRACE("seed " + std::to_string(seed));
         const demo_run run = run_once(seed, scenario);

@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,7 +16,7 @@ namespace sennit::testing {
 namespace {
 
 constexpr int seeds = 24;
-constexpr std::uint64_t size = 60'000;  // of a transfer
+constexpr std::uint64_t size = transfers::usual_size;
 
 sim_program& start_tcp_echo(demo_world& run, std::vector<std::string> more = {}) {
     more.insert(more.begin(), {"--host", "10.0.0.1"});
@@ -28,27 +27,6 @@ std::string served(int connections, std::uint64_t received, std::uint64_t sent) 
     return "served " + std::to_string(connections) + " connections, received " + std::to_string(received) +
            " bytes, sent " + std::to_string(sent) + " bytes\n";
 }
-
-/// So many transfers at the same time.
-class transfers {
-  public:
-    explicit transfers(std::size_t count, std::uint64_t of_size = size) : all_(count) {
-        for (std::size_t i = 0; i != count; ++i) all_[i] = {1009 * i, of_size};
-    }
-    transfer& operator[](std::size_t i) { return all_[i]; }
-
-    bool are_complete() const {
-        return std::all_of(all_.begin(), all_.end(), [](const transfer& each) { return each.is_complete(); });
-    }
-    std::uint64_t echoed() const {
-        std::uint64_t sum = 0;
-        for (const transfer& each : all_) sum += each.echoed;
-        return sum;
-    }
-
-  private:
-    std::vector<transfer> all_;
-};
 
 TEST(DemoEcho, TcpServerSendsEverythingBack) {
     for_each_seed(seeds, [](demo_world& run) {
@@ -150,7 +128,7 @@ TEST(DemoEcho, InterruptedServerAnswersAllItHasTaken) {
         for (int i = 0; i < 6; ++i) {
             run.near.spawn(try_to_exchange_with<net::tcp_stream>(server_place, clients[i]));
         }
-        run.world.after(300ms, [&] { echo.interrupt(); });
+        run.world.after(150ms, [&] { echo.interrupt(); });
         run.run();
         for (int i = 0; i < 6; ++i) EXPECT_TRUE(clients[i].end_seen) << i;
         EXPECT_GT(clients.echoed(), 0u);
@@ -211,6 +189,19 @@ TEST(DemoEcho, SecondInterruptEndsItAtOnce) {
         });
         run.run();
         EXPECT_EQ(echo.exit_status(), sim_program::killed);
+    });
+}
+
+TEST(DemoEcho, WantOfDescriptorsIsOnlyADelay) {
+    for_each_seed(seeds, [](demo_world& run) {
+        run.server.faults().max_descriptors = 3;  // the listener's and those of two connections
+        const sim_program& echo = start_tcp_echo(run);
+        transfers clients(6);
+        for (int i = 0; i < 6; ++i) run.near.spawn(exchange_with<net::tcp_stream>(server_place, clients[i]));
+        run.run();
+        EXPECT_TRUE(clients.are_complete());
+        EXPECT_EQ(echo.exit_status(), 0);
+        EXPECT_EQ(run.err.find("sennit: accept: Too many open files; waiting before the next try\n"), 0u) << run.err;
     });
 }
 

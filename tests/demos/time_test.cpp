@@ -1,170 +1,175 @@
-// The time servers and the datagram echo, whole: who asks is answered, only what was asked is answered, and what the
-// network does to datagrams ends nobody.
+// The time servers for streams, whole. What they say is the time of the machine, so only its form is looked at.
 
 #include <gtest/gtest.h>
 
 #include <array>
 #include <chrono>
-#include <regex>
-#include <set>
 #include <string>
 #include <string_view>
 
 #include <sennit/net/line_reader.hpp>
-#include <sennit/net/udp.hpp>
 #include <sennit/timeout.hpp>
 
 #include "demos/clients.hpp"
 #include "demos/demo_world.hpp"
+#include "demos/time_form.hpp"
 
 namespace sennit::testing {
 namespace {
 
 constexpr int seeds = 16;
 
-/// Whether `answer` is "[Mon Nov 23 21:07:41 2026] " and then this.
-bool is_time_and(std::string_view answer, std::string_view rest) {
-    static const std::regex stamp(R"(\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d:\d\d \d{4}\] )");
-    constexpr std::size_t stamp_size = 27;
-    return answer.size() >= stamp_size && std::regex_match(std::string(answer.substr(0, stamp_size)), stamp) &&
-           answer.substr(stamp_size) == rest;
+sim_program& start_line_server(demo_world& run) {
+    return run.start(run.server, demos::line_time_server::main, {"--host", "10.0.0.1"});
 }
 
-TEST(DemoTime, EveryChunkIsAnsweredAlsoAfterAPartition) {
-    for_each_seed(seeds, [](demo_world& run) {
-        run.partition_for(20s, run.near, 30ms);
-        const sim_program& server = run.start(run.server, demos::tcp_time_server::main, {"--host", "10.0.0.1"});
-        const auto ask = []() -> task<> {
-            co_await sleep_for(1ms);
-            auto stream = co_await net::tcp_stream::connect(server_place);
-            for (int i = 0; i < 20; ++i) {
-                co_await stream.send("what time is it?");
-                std::array<char, 30> answer;
-                CO_ASSERT_EQ(co_await stream.recv_exactly(std::as_writable_bytes(std::span(answer))), answer.size());
-                CO_ASSERT_TRUE(is_time_and({answer.data(), answer.size()}, "Oh?"));
-            }
-        };
-        for (int i = 0; i < 3; ++i) run.near.spawn(ask());
-        run.far.spawn(ask());
-        run.run();
-        EXPECT_EQ(server.exit_status(), 0);
-        EXPECT_EQ(run.err, "");
-    });
+sim_program& start_chunk_server(demo_world& run) {
+    return run.start(run.server, demos::tcp_time_server::main, {"--host", "10.0.0.1"});
 }
 
-TEST(DemoTime, OneLineIsAnsweredAndTheSilentAreSentAway) {
+/// Sends text to the server and gives what comes back up to the end of the stream.
+task<std::string> ask(std::string text, bool and_finish) {
+    auto stream = co_await net::tcp_stream::connect(server_place);
+    co_await stream.send(text);
+    if (and_finish) co_await stream.shutdown_send();
+    std::string answer;
+    std::array<char, 4096> buffer;
+    while (const auto count = co_await stream.recv(buffer)) answer.append(buffer.data(), count);
+    co_return answer;
+}
+
+/// Each line has a connection of its own, and is the one that comes back.
+task<> ask_for_lines(int id, int& answered) {
+    co_await sleep_for(1ms);
+    for (int i = 0; i < 10; ++i) {
+        const std::string line = "line " + std::to_string(i) + " of " + std::to_string(id);
+        const std::string answer = co_await ask(line + "\nmore that nobody reads\n", i % 2 == 0);
+        CO_ASSERT_TRUE(begins_with_time(answer)) << answer;
+        CO_ASSERT_EQ(answer.substr(time_size), " " + line + "\n");
+        ++answered;
+    }
+}
+
+TEST(DemoLineTime, AnswersEachLineOnce) {
     for_each_seed(seeds, [](demo_world& run) {
         run.disturb_system_calls();
-        const sim_program& server = run.start(run.server, demos::line_time_server::main, {"--host", "10.0.0.1"});
-        const auto ask = [](std::string line, std::string answer) -> task<> {
+        run.world.link(run.near, run.server).loss = run.world.link(run.server, run.near).loss = 20'000;
+        const sim_program& server = start_line_server(run);
+        int answered = 0;
+        for (int i = 0; i < 3; ++i) run.near.spawn(ask_for_lines(i, answered));
+        run.run();
+        EXPECT_EQ(answered, 30);
+        EXPECT_EQ(server.exit_status(), 0);
+        EXPECT_EQ(run.out, "listening on 10.0.0.1:21111 (sim)\n");
+        EXPECT_EQ(run.err, "");
+    });
+}
+
+TEST(DemoLineTime, PartitionThatHealsIsOnlyADelay) {
+    for_each_seed(seeds, [](demo_world& run) {
+        run.partition_for(20s, run.near, 20ms);
+        const sim_program& server = start_line_server(run);
+        int cut_off = 0;
+        int others = 0;
+        run.near.spawn(ask_for_lines(1, cut_off));
+        run.far.spawn(ask_for_lines(2, others));
+        run.world.after(10s, [&] {
+            EXPECT_LT(cut_off, 10) << "the partition came too late";
+            EXPECT_EQ(others, 10);
+        });
+        run.run();
+        EXPECT_EQ(cut_off, 10);
+        EXPECT_EQ(server.exit_status(), 0);
+    });
+}
+
+TEST(DemoLineTime, EndsConnectionsThatGiveNoLine) {
+    for_each_seed(seeds, [](demo_world& run) {
+        run.disturb_system_calls();
+        const sim_program& server = start_line_server(run);
+        run.near.spawn([](sim_world& world) -> task<> {
             co_await sleep_for(1ms);
-            auto stream = co_await net::tcp_stream::connect(server_place);
-            co_await stream.send(line);
-            net::line_reader lines(stream);
-            const auto got = co_await lines.read_line();
-            CO_ASSERT_TRUE(got.has_value() && is_time_and(*got, answer));
-            const auto end = co_await lines.read_line();
-            CO_ASSERT_FALSE(end.has_value());
-        };
-        const auto be_silent = [](sim_world& world) -> task<> {
-            co_await sleep_for(1ms);
-            auto stream = co_await net::tcp_stream::connect(server_place);
-            const time_point since = world.now();
-            std::array<std::byte, 16> buffer;
-            CO_ASSERT_EQ(co_await stream.recv(buffer), 0u);
-            CO_ASSERT_TRUE(world.now() - since > 59s && world.now() - since < 61s);
-        };
-        run.near.spawn(ask("Is it late?\n", "Is it late?"));
-        run.near.spawn(ask(std::string(5000, 'x'), "(too long: 4096 bytes at the most)"));
-        run.far.spawn(be_silent(run.world));
+            const std::string nothing = co_await ask("", true);
+            CO_ASSERT_EQ(nothing, "");
+            const std::string half = co_await ask("no end", true);
+            CO_ASSERT_TRUE(half.ends_with("] no end\n")) << half;
+            const std::string too_long = co_await ask(std::string(50'000, 'x'), false);
+            CO_ASSERT_TRUE(begins_with_time(too_long) && too_long.ends_with("] (too long: 4096 bytes at the most)\n"))
+                << too_long;
+            const auto since = world.now();
+            const std::string silence = co_await ask("no end, and silent", false);
+            CO_ASSERT_EQ(silence, "");
+            CO_ASSERT_GE(world.now() - since, 60s);
+            CO_ASSERT_LE(world.now() - since, 62s);
+        }(run.world));
         run.run();
         EXPECT_EQ(server.exit_status(), 0);
         EXPECT_EQ(run.err, "");
     });
 }
 
-/// Sends numbered datagrams and takes what comes back, which has to answer one of them. How many did.
-template <class IsAnswer>
-task<> ask_by_datagrams(int count, int& answered, IsAnswer is_answer) {
+/// So many answers to so many chunks, on one connection.
+task<> ask_for_chunks(int count, int& answered) {
     co_await sleep_for(1ms);
-    auto socket = co_await net::udp_socket::connect(server_place);
-    std::set<int> open;
+    auto stream = co_await net::tcp_stream::connect(server_place);
     for (int i = 0; i < count; ++i) {
-        const std::string question = "question " + std::to_string(i);
-        co_await socket.send(question);
-        open.insert(i);
-    }
-    std::array<char, 128> buffer;
-    for (;;) {
-        const auto got = co_await move_on_after(1s, socket.recv(std::as_writable_bytes(std::span(buffer))));
-        if (!got) co_return;
-        const std::string_view text(buffer.data(), got->size);
-        bool known = false;
-        for (int i = 0; i < count && !known; ++i) {
-            if (!is_answer(text, "question " + std::to_string(i))) continue;
-            known = true;
-            answered += static_cast<int>(open.erase(i));
-        }
-        CO_ASSERT_TRUE(known) << text;
+        co_await stream.send("x");
+        std::string answer(time_size + 4, '?');
+        const auto size = co_await stream.recv_exactly(answer);
+        CO_ASSERT_EQ(size, answer.size());
+        CO_ASSERT_TRUE(begins_with_time(answer) && answer.ends_with("] Oh?")) << answer;
+        ++answered;
     }
 }
 
-void trouble_datagrams(demo_world& run) {
-    for (link_options* each : {&run.world.link(run.near, run.server), &run.world.link(run.server, run.near)}) {
-        each->loss = 100'000;
-        each->duplicate = 100'000;
-        each->reorder = 200'000;
-    }
+task<> ask_until_it_breaks(int& answered) {
+    const auto done = co_await as_result(ask_for_chunks(1'000'000, answered));
+    CO_ASSERT_EQ(done.error(), std::errc::connection_reset);
 }
 
-TEST(DemoDatagrams, EchoAnswersOnlyWhatWasAskedThroughLossDuplicatesAndReordering) {
+TEST(DemoChunkTime, AnswersEachChunk) {
     for_each_seed(seeds, [](demo_world& run) {
-        trouble_datagrams(run);
-        const sim_program& server = run.start(run.server, demos::udp_echo_server::main, {"--host", "10.0.0.1"});
-        int through_trouble = 0;
-        int on_a_good_way = 0;
-        const auto same = [](std::string_view answer, const std::string& question) { return answer == question; };
-        run.near.spawn(ask_by_datagrams(50, through_trouble, same));
-        run.far.spawn(ask_by_datagrams(50, on_a_good_way, same));
+        run.disturb_system_calls();
+        run.partition_for(20s, run.near, 100ms);
+        const sim_program& server = start_chunk_server(run);
+        int answered = 0;
+        for (sim_host* each : {&run.near, &run.near, &run.far}) each->spawn(ask_for_chunks(50, answered));
         run.run();
-        EXPECT_EQ(on_a_good_way, 50);
-        EXPECT_GT(through_trouble, 25);
-        EXPECT_LT(through_trouble, 50);
+        EXPECT_EQ(answered, 150);
         EXPECT_EQ(server.exit_status(), 0);
         EXPECT_EQ(run.err, "");
     });
 }
 
-TEST(DemoDatagrams, TimeServerAnswersAndStopsOnASpace) {
+TEST(DemoChunkTime, ResetEndsTheConnectionsThatItMeets) {
     for_each_seed(seeds, [](demo_world& run) {
-        trouble_datagrams(run);
-        const sim_program& server =
-            run.start(run.server, demos::udp_time_server::main, {"--host", "10.0.0.1", "--stop-on-space"});
-        int through_trouble = 0;
-        int on_a_good_way = 0;
-        const auto with_time = [](std::string_view answer, const std::string& question) {
-            return is_time_and(answer, question);
-        };
-        run.near.spawn(ask_by_datagrams(50, through_trouble, with_time));
-        run.far.spawn(ask_by_datagrams(50, on_a_good_way, with_time));
-        bool still_running = false;
-        bool has_stopped = false;
-        const auto stop_it = [&]() -> task<> {
-            co_await sleep_for(10s);
-            still_running = !server.has_ended();
-            auto socket = co_await net::udp_socket::connect(server_place);
-            co_await socket.send(" ");
-            co_await sleep_for(1s);
-            has_stopped = server.has_ended();
-        };
-        run.far.spawn(stop_it());
+        run.world.after(100ms, [&] { run.world.reset_connections(run.server, run.near); });
+        const sim_program& server = start_chunk_server(run);
+        int broken = 0;
+        int others = 0;
+        run.near.spawn(ask_until_it_breaks(broken));
+        run.far.spawn(ask_for_chunks(100, others));
         run.run();
-        EXPECT_EQ(on_a_good_way, 50);
-        EXPECT_GT(through_trouble, 25);
-        EXPECT_TRUE(still_running);
-        EXPECT_TRUE(has_stopped);
+        EXPECT_GT(broken, 0);
+        EXPECT_EQ(others, 100);
         EXPECT_EQ(server.exit_status(), 0);
         EXPECT_EQ(run.err, "");
+    });
+}
+
+TEST(DemoChunkTime, InterruptedServerEndsItsConnections) {
+    for_each_seed(seeds, [](demo_world& run) {
+        sim_program& server = start_chunk_server(run);
+        run.near.spawn([]() -> task<> {
+            co_await sleep_for(1ms);
+            const std::string answer = co_await ask("x", false);
+            CO_ASSERT_EQ(answer.substr(time_size), " Oh?");
+        });
+        run.world.after(1s, [&] { server.interrupt(); });
+        run.world.after(2s, [&] { EXPECT_TRUE(server.has_ended()); });
+        run.lasts_at_least(3s);
+        run.run();
+        EXPECT_EQ(server.exit_status(), 0);
     });
 }
 

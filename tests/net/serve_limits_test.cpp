@@ -85,7 +85,7 @@ std::size_t times_slept() {
 
 TEST_P(ServeLimits, WaitsQuietlyForDescriptorsAndGoesOn) {
     capture_errors();
-    run([this]() -> task<> {
+    run([]() -> task<> {
         auto listener = co_await net::tcp_listener::bind({"127.0.0.1", 0});
         raw_socket client = raw_stream(net::family::ipv4);
         co_await with_task_group([&](task_group& group) -> task<> {

@@ -70,7 +70,7 @@ INVARIANTS = (
     ("A send followed at once by a shutdown ends in order", ("Churn.SendingAndShuttingDown*",)),
     (
         "Peers that never send, never read, never end a line or come in floods are limited, and a good one is served",
-        ("ServeTimeout.*", "Hostile.*", "LineReader.*", "RecvLease.Hoarders*", "DemoChat.*", "DemoTime.OneLine*"),
+        ("ServeTimeout.*", "Hostile.*", "LineReader.*", "RecvLease.Hoarders*", "DemoChat.*", "DemoLineTime.EndsConnections*"),
     ),
     ("The parsers keep their promises for whatever the fuzzers have found", ("FuzzCorpus.*",)),
     ("In the long run memory, descriptors and operations return to where they were", ("Soak.*", "Churn.Connections*")),

@@ -237,7 +237,7 @@ def python_tests(folder, prefix="", build=None, also=()):
 
 
 def programs(build, prefix="", **how):
-    names = ("runtime", "net", "testing", "fuzz", "kernel")
+    names = ("runtime", "net", "testing", "demos", "fuzz", "kernel")
     return [GoogleTest(prefix + name, build, name, **how) for name in names]
 
 

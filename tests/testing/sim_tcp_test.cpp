@@ -157,6 +157,19 @@ TEST_F(SimTcp, AnAddressThatNobodyHasTimesOut) {
     EXPECT_EQ(world.now() - start, 127s);
 }
 
+TEST_F(SimTcp, AnAnswerToAConnectIsSentAgainForAMinute) {
+    // Of the tries after 1, 2, 4, 8 and 16 seconds the last one gets through.
+    world.cut(server, client);
+    world.after(20s, [&] { world.heal(server, client); });
+    run([](net::tcp_stream& stream) -> task<> { co_await stream.send("here"); },
+        [&](net::tcp_stream& stream) -> task<> {
+            CO_ASSERT_GE(world.now().time_since_epoch(), 1h + 31s);
+            CO_ASSERT_LT(world.now().time_since_epoch(), 1h + 32s);
+            const std::string got = co_await read_all(stream);
+            CO_ASSERT_EQ(got, "here");
+        });
+}
+
 TEST_F(SimTcp, AFamilyTheHostDoesNotHaveIsUnreachable) {
     client.spawn([]() -> task<> {
         const auto error = co_await connect_error({"fd00::1", 9});

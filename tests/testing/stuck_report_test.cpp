@@ -117,7 +117,7 @@ const lasting_wait all_waits[] = {
          mutex one;
          const mutex_lock held = co_await one.lock();
          line = __LINE__ + 1;
-         co_await one.lock();
+         const mutex_lock never = co_await one.lock();
      }},
     {"semaphore",
      [](int& line) -> task<> {
@@ -269,7 +269,7 @@ TEST(StuckReport, FindsTheCircleOfAGroupAndTheMutexThatItsOwnerHolds) {
     world.add_host("host").spawn([&]() -> task<> {
         const mutex_lock held = co_await one.lock();
         co_await with_task_group([&](task_group& group) -> task<> {
-            group.spawn([&]() -> task<> { co_await one.lock(); });
+            group.spawn([&]() -> task<> { const mutex_lock never = co_await one.lock(); });
             co_return;
         });
     });
@@ -315,7 +315,7 @@ TEST(StuckReport, SaysNothingOfAHolderThatHasHandedItsLockOn) {
     host.spawn([&]() -> task<> { kept = co_await one.lock(); });
     host.spawn([&]() -> task<> {
         co_await yield();
-        co_await one.lock();
+        const mutex_lock never = co_await one.lock();
     });
     const std::string report = stuck_text(world);
     EXPECT_NE(report.find("mutex at "), report.npos) << report;

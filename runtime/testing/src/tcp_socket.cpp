@@ -87,7 +87,7 @@ class tcp_socket::handshake_answer final : public event {
         network& net = to.net();
         if (net.loses(net.between(*to.remote_host_, to.host()))) {
             if (++tries_ == connect_attempts) return to.reset(ETIMEDOUT);
-            return net.at(net.now() + first_knock, std::move(self));
+            return net.at(net.now() + first_knock * (1 << (tries_ - 1)), std::move(self));
         }
         if (accepted_) {
             to.established();

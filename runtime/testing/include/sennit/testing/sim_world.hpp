@@ -34,7 +34,7 @@ class stuck : public std::runtime_error {
 };
 
 /// A machine of a simulated world: its addresses, and an event loop that runs its tasks.
-class sim_host : private sennit::detail::task_owner {
+class sim_host final : private sennit::detail::task_owner {
   public:
     sim_host(const sim_host&) = delete;
     sim_host& operator=(const sim_host&) = delete;
