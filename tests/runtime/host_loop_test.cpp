@@ -12,11 +12,13 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "support/on_backends.hpp"
 
 #include <sennit/net/datagram_batch.hpp>
 #include <sennit/net/udp.hpp>
+#include <sennit/net/unix.hpp>
 #include <sennit/poll.hpp>
 #include <sennit/sleep.hpp>
 #include <sennit/task_group.hpp>
@@ -192,6 +194,32 @@ TEST_P(HostLoop, TheRestOfABatchIsSent) {
     });
     EXPECT_TRUE(host_loop(loop(), done));
     EXPECT_EQ(sent, 1u);
+}
+
+TEST_P(HostLoop, TheRestOfALargeTransferIsSent) {
+    constexpr std::size_t size = 8'000'000;
+    bool done = false;
+    std::thread peer;
+    loop().root().spawn([&]() -> task<> {
+        auto pair = co_await net::unix_stream::pair();
+        // Not of this loop: nothing but the rest of the transfer may wake the host.
+        peer = std::thread([fd = pair.second.native_handle()] {
+            std::vector<char> buffer(65536);
+            for (std::size_t received = 0; received < size;) {
+                pollfd wanted{fd, POLLIN, 0};
+                ASSERT_EQ(::poll(&wanted, 1, -1), 1);
+                const auto count = ::read(fd, buffer.data(), buffer.size());
+                ASSERT_GT(count, 0);
+                received += static_cast<std::size_t>(count);
+            }
+        });
+        const std::vector<std::byte> bytes(size);
+        co_await pair.first.send(bytes);
+        peer.join();
+        done = true;
+    });
+    EXPECT_TRUE(host_loop(loop(), done));
+    while (!done) loop().run_once(no_deadline);  // the thread ends in any case
 }
 
 TEST_P(HostLoop, TheOptionIsAskedForWhenItIsMissing) {

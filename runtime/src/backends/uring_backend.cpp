@@ -131,10 +131,11 @@ void uring_backend::wait(time_point deadline) {
     if (parked_.empty() && ring_.unsubmitted() == 0) due_shutdowns_.splice_back(shutdowns_);
     const unsigned completions = reap();
     run_shutdowns();
-    // There may be more buffers than it seemed, and the rest of a batch may be left to send. A host loop that sleeps on
-    // the ring must hear of both.
+    // There may be more buffers than it seemed, and the rest of a transfer may be left to send. A host loop that sleeps
+    // on the ring must hear of both.
     const bool lends_more = !unlent_.empty() && (group_.available() != 0 || pool_->can_take());
-    if (lends_more || !calls_.empty()) [[unlikely]]
+    const bool host_sleeps_on_it = ring_.poll_descriptor() >= 0 && ring_.unsubmitted() != 0;
+    if (lends_more || !calls_.empty() || host_sleeps_on_it) [[unlikely]]
         wake();
     may_hold_send_ = completions <= most_completions_of_a_quiet_turn;
 }
