@@ -4,8 +4,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include <stdexcept>
-#include <string>
+#include "require_ip.hpp"
 
 #include <sennit/net/detail/connect_operation.hpp>
 #include <sennit/net/tcp.hpp>
@@ -13,19 +12,8 @@
 
 namespace sennit::net {
 
-namespace {
-
-void require_ip(const endpoint& where, const char* who) {
-    if (!where.is_ip()) {
-        throw std::invalid_argument(std::string(who) + ": '" + where.to_string() +
-                                    "' is no IP endpoint; use net::unix_stream and net::unix_listener for it");
-    }
-}
-
-}  // namespace
-
 task<tcp_stream> tcp_stream::connect(endpoint peer) {
-    require_ip(peer, "tcp_stream::connect");
+    require_ip(peer, "tcp_stream::connect", "net::unix_stream and net::unix_listener");
     tcp_stream stream(co_await detail::connect_stream(peer));
     stream.set_no_delay(true);
     co_return stream;
@@ -48,7 +36,7 @@ bool tcp_stream::keep_alive() const {
 }
 
 task<tcp_listener> tcp_listener::bind(endpoint where, listen_options options) {
-    require_ip(where, "tcp_listener::bind");
+    require_ip(where, "tcp_listener::bind", "net::unix_stream and net::unix_listener");
     event_loop& loop = co_await current_loop();
     tcp_listener listener(detail::open_acceptor(loop, where, options.backlog, options.reuse_port));
     co_return listener;

@@ -3,9 +3,9 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <stdexcept>
-#include <string>
 #include <system_error>
+
+#include "require_ip.hpp"
 
 #include <sennit/net/detail/connect_operation.hpp>
 #include <sennit/net/udp.hpp>
@@ -13,19 +13,8 @@
 
 namespace sennit::net {
 
-namespace {
-
-void require_ip(const endpoint& where, const char* who) {
-    if (!where.is_ip()) {
-        throw std::invalid_argument(std::string(who) + ": '" + where.to_string() +
-                                    "' is no IP endpoint; use net::unix_datagram_socket for it");
-    }
-}
-
-}  // namespace
-
 task<udp_socket> udp_socket::bind(endpoint where, udp_options options) {
-    require_ip(where, "udp_socket::bind");
+    require_ip(where, "udp_socket::bind", "net::unix_datagram_socket");
     event_loop& loop = co_await current_loop();
     detail::socket_ref socket = detail::open_socket(loop, where.family(), SOCK_DGRAM);
     if (options.reuse_port) socket->set_option(SOL_SOCKET, SO_REUSEPORT, 1, "reuse_port");
@@ -35,7 +24,7 @@ task<udp_socket> udp_socket::bind(endpoint where, udp_options options) {
 }
 
 task<udp_socket> udp_socket::connect(endpoint peer) {
-    require_ip(peer, "udp_socket::connect");
+    require_ip(peer, "udp_socket::connect", "net::unix_datagram_socket");
     event_loop& loop = co_await current_loop();
     detail::socket_ref socket = detail::open_socket(loop, peer.family(), SOCK_DGRAM);
     co_await detail::connect_awaiter(socket, peer);

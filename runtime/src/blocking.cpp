@@ -99,6 +99,13 @@ void blocking_pool::submit(std::shared_ptr<job> work) {
     shared_->changed.notify_one();
 }
 
+std::size_t blocking_pool::unfinished() const {
+    const std::lock_guard lock(shared_->mutex);
+    std::size_t count = shared_->waiting.size();
+    for (const auto& each : shared_->workers) count += each.busy ? 1 : 0;
+    return count;
+}
+
 void detail::start_blocking(event_loop& loop, std::shared_ptr<blocking_pool::job> work) {
     if (loop.io().simulated() == nullptr) return loop.blocking().submit(std::move(work));
     blocking_pool::job& simulated = *work;

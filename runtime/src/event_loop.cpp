@@ -66,7 +66,7 @@ event_loop::event_loop(chosen_backend chosen)
       wiped_on_fork_(make_fork_witness()) {
     timers_ = &parts_->timers;
     mailbox_ = parts_->mailbox.get();
-    if (simulated_machine* const machine = io_->simulated()) machine->runs(*this);
+    io_->runs(*this);
 }
 
 event_loop::~event_loop() {
@@ -227,6 +227,10 @@ stop_state& event_loop::stop() noexcept {
 blocking_pool& event_loop::blocking() {
     if (parts_->blocking == nullptr) parts_->blocking = std::make_unique<blocking_pool>();
     return *parts_->blocking;
+}
+
+std::size_t event_loop::unfinished_blocking_calls() const {
+    return parts_->blocking == nullptr ? 0 : parts_->blocking->unfinished();
 }
 
 std::string event_loop::describe() const {

@@ -13,8 +13,7 @@
 #include "demos/clients.hpp"
 #include "demos/demo_world.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::chat_test {
 
 constexpr int seeds = 16;
 constexpr auto talk_begins = 10s;  // everybody has come by then, even if it took several tries
@@ -223,5 +222,4 @@ TEST(DemoChat, InterruptedServerLetsEverybodyGo) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::chat_test

@@ -15,8 +15,7 @@
 #include "demos/demo_world.hpp"
 #include "demos/time_form.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::datagram_test {
 
 constexpr int seeds = 16;
 constexpr int questions = 20;
@@ -195,5 +194,4 @@ TEST(DemoDatagrams, SpaceFromElsewhereStopsATimeServerWhereThatWasAskedFor) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::datagram_test

@@ -12,8 +12,7 @@
 #include "demos/clients.hpp"
 #include "demos/demo_world.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::echo_test {
 
 constexpr int seeds = 24;
 constexpr std::uint64_t size = transfers::usual_size;
@@ -252,5 +251,4 @@ TEST(DemoEcho, AddressThatIsTakenIsExplained) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::echo_test

@@ -9,8 +9,7 @@
 #include "demos/clients.hpp"
 #include "demos/demo_world.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::proxy_test {
 
 constexpr int seeds = 16;
 constexpr std::uint64_t size = transfers::usual_size;
@@ -175,5 +174,4 @@ TEST(DemoProxy, InterruptedProxyPassesOnWhatItHasTaken) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::proxy_test

@@ -14,8 +14,7 @@
 #include "demos/demo_world.hpp"
 #include "demos/time_form.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::time_test {
 
 constexpr int seeds = 16;
 
@@ -173,5 +172,4 @@ TEST(DemoChunkTime, InterruptedServerEndsItsConnections) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::time_test

@@ -42,7 +42,7 @@ void check_both_forms_of(const net::endpoint& where) {
     require(net::endpoint::from_sockaddr(storage, length) == where, "the kernel's form reads back");
 }
 
-void check_reading_of(std::string_view text) {
+void check_reading_of_endpoint(std::string_view text) {
     const auto where = net::endpoint::parse(text);
     require(made_from(net::endpoint::from_string, text) == where, "from_string takes what parse takes");
     if (where) check_both_forms_of(*where);
@@ -76,7 +76,7 @@ void check_kernel_form(std::uint32_t length, std::string_view bytes) {
 /// The first byte says what follows: the text of an endpoint, a name, or a `sockaddr` and its length.
 void endpoint(input from) {
     switch (from.byte() % 3) {
-        case 0: return check_reading_of(from.rest());
+        case 0: return check_reading_of_endpoint(from.rest());
         case 1: return check_name(from.rest());
         default: const std::uint32_t length = from.byte(); return check_kernel_form(length, from.rest());
     }

@@ -9,8 +9,7 @@
 #include <sennit/task_group.hpp>
 #include "kernel_test.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::churn_test {
 
 class Churn : public KernelTest {};
 SENNIT_ON_KERNEL_BACKENDS(Churn);
@@ -111,5 +110,4 @@ TEST_P(Churn, SendingAndShuttingDownAtOnceEndsEachStreamInOrder) {
     record("connections", times);
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::churn_test

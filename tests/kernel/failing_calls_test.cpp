@@ -16,8 +16,7 @@
 #include "kernel_test.hpp"
 #include "support/supervised_thread.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::failing_calls_test {
 
 struct failing_call {
     long number;
@@ -155,5 +154,4 @@ TEST_P(FailingCalls, EndTheConversationOrAreOvercome) {
     RecordProperty("overcome", overcome);
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::failing_calls_test

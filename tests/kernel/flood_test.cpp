@@ -12,8 +12,7 @@
 #include <sennit/task_group.hpp>
 #include "kernel_test.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::flood_test {
 
 class Flood : public KernelTest {};
 SENNIT_ON_KERNEL_BACKENDS(Flood);
@@ -87,5 +86,4 @@ TEST_P(Flood, HoldsUpNeitherTheOtherConnectionsNorTheTimers) {
     record("most_turns_of_the_flood", std::max(longest_wait, latest_timer));
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::flood_test

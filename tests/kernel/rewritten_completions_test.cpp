@@ -17,8 +17,7 @@
 #include "conversation.hpp"
 #include "kernel_test.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::rewritten_completions_test {
 
 /// What else the kernel might have said, given what it did say. Nothing that has the library wait for what has already
 /// happened: no ENOBUFS for a receive that has brought bytes.
@@ -150,5 +149,4 @@ TEST_F(RewrittenCompletions, ShortTransfersAreGoneOnWith) {
     RecordProperty("rewritten_completions", shortened);
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::rewritten_completions_test

@@ -15,8 +15,7 @@
 #include <sennit/task_group.hpp>
 #include "kernel_test.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::soak_test {
 
 using namespace std::chrono_literals;
 
@@ -165,5 +164,4 @@ TEST_P(Soak, EverythingReturnsToTheBaseline) {
     record("connections", rounds * clients_at_once * 4);
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::soak_test

@@ -15,8 +15,7 @@
 #include <sennit/task_group.hpp>
 #include "kernel_test.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::transfer_test {
 
 class Transfer : public KernelTest {};
 SENNIT_ON_KERNEL_BACKENDS(Transfer);
@@ -131,5 +130,4 @@ TEST_P(Transfer, AStormOfSignalsLosesNothing) {
     record("signals", static_cast<std::uint64_t>(signals_seen));
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::transfer_test

@@ -28,7 +28,7 @@ static void PrintTo(const ip_address& value, std::ostream* out) {
     *out << value.to_string();
 }
 
-namespace {
+namespace address_test {
 
 using namespace std::string_view_literals;
 
@@ -272,5 +272,5 @@ TEST(IpAddress, HashTellsAddressesApart) {
     EXPECT_EQ(hashes.size(), 7U);
 }
 
-}  // namespace
+}  // namespace address_test
 }  // namespace sennit::net

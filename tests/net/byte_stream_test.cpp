@@ -9,8 +9,7 @@
 #include <sennit/testing/check_byte_stream.hpp>
 #include "support/on_backends.hpp"
 
-namespace sennit::net {
-namespace {
+namespace sennit::net::byte_stream_test {
 
 static_assert(byte_stream<tcp_stream>);
 static_assert(byte_stream<unix_stream>);
@@ -50,5 +49,4 @@ TEST_P(ByteStream, SmallMemoryStreamKeepsThePromises) {
 
 SENNIT_ON_ALL_BACKENDS(ByteStream);
 
-}  // namespace
-}  // namespace sennit::net
+}  // namespace sennit::net::byte_stream_test

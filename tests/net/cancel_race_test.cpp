@@ -15,8 +15,7 @@
 
 #include "support/sockets.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::cancel_race_test {
 
 using namespace std::chrono_literals;
 
@@ -311,5 +310,4 @@ TEST_P(CancelRace, ConnectToAFullBacklogCanBeCancelled) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::cancel_race_test

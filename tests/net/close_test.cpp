@@ -19,8 +19,7 @@
 
 #include "support/sockets.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::close_test {
 
 class Close : public SocketTest {};
 SENNIT_ON_ALL_BACKENDS(Close);
@@ -353,5 +352,4 @@ TEST_P(Close, StreamsThatTasksOfTheRootGroupHoldEndWithTheLoop) {
     EXPECT_EQ(open_descriptors(), before);
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::close_test

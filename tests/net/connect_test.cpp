@@ -28,8 +28,7 @@
 
 #include "support/on_backends.hpp"
 
-namespace sennit::net {
-namespace {
+namespace sennit::net::connect_test {
 
 using namespace std::chrono_literals;
 
@@ -409,5 +408,4 @@ TEST_P(Connect, RefusesListsItCannotUse) {
 
 SENNIT_ON_ALL_BACKENDS(Connect);
 
-}  // namespace
-}  // namespace sennit::net
+}  // namespace sennit::net::connect_test

@@ -16,8 +16,7 @@
 
 #include "support/sockets.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::datagram_batch_test {
 
 using namespace std::chrono_literals;
 
@@ -236,5 +235,4 @@ TEST(DatagramBatchSize, IsChecked) {
     EXPECT_TRUE(batch.empty());
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::datagram_batch_test

@@ -30,7 +30,7 @@ static void PrintTo(const ip_address& value, std::ostream* out) {
     *out << value.to_string();
 }
 
-namespace {
+namespace endpoint_test {
 
 using namespace std::string_view_literals;
 
@@ -371,5 +371,5 @@ TEST(Endpoint, UnboundUnixSenderIsUnnamed) {
     EXPECT_TRUE(endpoint::from_sockaddr(buffer.bytes.data(), length).is_unnamed());
 }
 
-}  // namespace
+}  // namespace endpoint_test
 }  // namespace sennit::net

@@ -17,8 +17,7 @@
 #include "support/descriptor_limit.hpp"
 #include "support/sockets.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::limits_test {
 
 class Limits : public SocketTest {};
 SENNIT_ON_ALL_BACKENDS(Limits);
@@ -102,5 +101,4 @@ TEST_P(Limits, OpeningFailsCleanlyAndWorksAgain) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::limits_test

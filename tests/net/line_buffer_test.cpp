@@ -9,8 +9,7 @@
 
 #include <sennit/net/detail/line_buffer.hpp>
 
-namespace sennit::net {
-namespace {
+namespace sennit::net::line_buffer_test {
 
 TEST(DelimiterSearch, LooksAtNothingTwice) {
     // A delimiter that is put where the search has been shows whether it looks there again, which would make a long
@@ -88,5 +87,4 @@ TEST(LineBuffer, NeedsNoLimit) {
     EXPECT_FALSE(buffer.take_rest().has_value());
 }
 
-}  // namespace
-}  // namespace sennit::net
+}  // namespace sennit::net::line_buffer_test

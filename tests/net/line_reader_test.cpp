@@ -24,8 +24,7 @@
 #include <sennit/testing/check_byte_stream.hpp>
 #include "support/on_backends.hpp"
 
-namespace sennit::net {
-namespace {
+namespace sennit::net::line_reader_test {
 
 using namespace std::string_view_literals;
 
@@ -374,5 +373,4 @@ TEST_P(LineReader, AgreesWithANaiveReader) {
 
 SENNIT_ON_ALL_BACKENDS(LineReader);
 
-}  // namespace
-}  // namespace sennit::net
+}  // namespace sennit::net::line_reader_test

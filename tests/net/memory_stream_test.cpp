@@ -19,8 +19,7 @@
 #include <sennit/testing/check_byte_stream.hpp>
 #include "support/on_backends.hpp"
 
-namespace sennit::net {
-namespace {
+namespace sennit::net::memory_stream_test {
 
 class MemoryStream : public testing::OnBackends {};
 
@@ -215,5 +214,4 @@ TEST(MemoryStreamPair, NeedsNoLoopAndACapacity) {
 
 SENNIT_ON_ALL_BACKENDS(MemoryStream);
 
-}  // namespace
-}  // namespace sennit::net
+}  // namespace sennit::net::memory_stream_test

@@ -22,8 +22,7 @@
 
 #include "support/sockets.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::recv_lease_test {
 
 using namespace std::chrono_literals;
 
@@ -325,5 +324,4 @@ TEST_P(RecvLease, HoardersGetNoMoreThanTheirShare) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::recv_lease_test

@@ -20,8 +20,7 @@
 
 #include "support/on_backends.hpp"
 
-namespace sennit::net {
-namespace {
+namespace sennit::net::resolve_test {
 
 using namespace std::string_literals;
 
@@ -213,5 +212,4 @@ TEST(ResolverCategory, ComparesWithStandardConditions) {
 
 SENNIT_ON_ALL_BACKENDS(Resolve);
 
-}  // namespace
-}  // namespace sennit::net
+}  // namespace sennit::net::resolve_test

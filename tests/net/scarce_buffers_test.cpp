@@ -18,8 +18,7 @@
 
 #include "support/sockets.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::scarce_buffers_test {
 
 using namespace std::chrono_literals;
 
@@ -242,5 +241,4 @@ TEST_P(ScarceBuffers, FirstComeFirstServed) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::scarce_buffers_test

@@ -21,8 +21,7 @@
 #include "support/descriptor_limit.hpp"
 #include "support/sockets.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::serve_limits_test {
 
 using namespace std::chrono_literals;
 
@@ -410,5 +409,4 @@ TEST_P(ServeLimits, OneStopEndsEveryServerOfTheLoop) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::serve_limits_test

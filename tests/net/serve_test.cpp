@@ -17,8 +17,7 @@
 
 #include "support/sockets.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::serve_test {
 
 using namespace std::chrono_literals;
 
@@ -268,5 +267,4 @@ TEST_P(Serve, ServesUnixSocketsToo) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::serve_test

@@ -16,8 +16,7 @@
 
 #include "support/sockets.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::serve_timeout_test {
 
 using namespace std::chrono_literals;
 
@@ -373,5 +372,4 @@ TEST_P(ServeTimeout, UnixStreamsHaveTheSameLimits) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::serve_timeout_test

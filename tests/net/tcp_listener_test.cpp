@@ -13,8 +13,7 @@
 
 #include "support/sockets.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::tcp_listener_test {
 
 using namespace std::chrono_literals;
 
@@ -239,5 +238,4 @@ TEST_P(TcpListener, MovedFromListenerIsClosedAndTheOtherGoesOn) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::tcp_listener_test

@@ -22,8 +22,7 @@
 
 #include "support/sockets.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::tcp_stream_test {
 
 using namespace std::chrono_literals;
 using namespace std::string_literals;
@@ -395,5 +394,4 @@ TEST_P(TcpStream, ConnectsOverIpv6) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::tcp_stream_test

@@ -13,8 +13,7 @@
 
 #include "support/sockets.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::udp_test {
 
 using namespace std::chrono_literals;
 using namespace std::string_literals;
@@ -266,5 +265,4 @@ TEST_P(Udp, BurstInAndOutIsNotLostOnTheWay) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::udp_test

@@ -20,8 +20,7 @@
 #include "support/child_process.hpp"
 #include "support/sockets.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::unix_test {
 
 using namespace std::chrono_literals;
 
@@ -318,5 +317,4 @@ TEST_P(Unix, ConnectedDatagramSocketCanBeAnswered) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::unix_test

@@ -13,8 +13,7 @@
 
 #include "support/sockets.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::vectored_send_test {
 
 class VectoredSend : public SocketTest {};
 SENNIT_ON_ALL_BACKENDS(VectoredSend);
@@ -128,5 +127,4 @@ TEST_P(VectoredSend, ClosingInTheMiddleEndsIt) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::vectored_send_test

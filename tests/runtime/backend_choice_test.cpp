@@ -22,8 +22,7 @@
 #include "backend_fixture.hpp"
 #include "support/deny_syscalls.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::backend_choice_test {
 
 constexpr const char* no_filters = "this kernel has no seccomp filters";
 constexpr const char* no_liburing = "epoll: built without liburing";
@@ -241,5 +240,4 @@ TEST_F(BackendChoice, VariableForcesTheRung) {
     EXPECT_THROW(choose(), std::invalid_argument);
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::backend_choice_test

@@ -9,8 +9,7 @@
 
 #include "backend_fixture.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::backend_connection_test {
 
 class BackendConnection : public BackendFixture {
   protected:
@@ -250,5 +249,4 @@ TEST_P(BackendConnection, ConnectThatWaitsForAUnixBacklogCanBeCancelled) {
     }
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::backend_connection_test

@@ -8,8 +8,7 @@
 
 #include "backend_fixture.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::backend_order_test {
 
 class BackendOrder : public BackendFixture {};
 SENNIT_ON_EACH_BACKEND(BackendOrder);
@@ -253,5 +252,4 @@ TEST_P(BackendOrder, SeveralRecvsOnOneDescriptorShareTheData) {
     }
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::backend_order_test

@@ -9,8 +9,7 @@
 
 #include "backend_fixture.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::backend_test {
 
 class Backend : public BackendFixture {};
 SENNIT_ON_EACH_BACKEND(Backend);
@@ -388,5 +387,4 @@ TEST_P(Backend, FreedBufferIsReported) {
     EXPECT_DEATH(one.submit(), "buffer passed to recv is not addressable");
 }
 #endif
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::backend_test

@@ -12,8 +12,7 @@
 
 #include "backend_fixture.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::backend_wait_test {
 
 using namespace std::chrono_literals;
 
@@ -362,5 +361,4 @@ TEST_P(BackendWait, SocketThatWasGivenAwayMayBeReplacedByAPolledDescriptor) {
     EXPECT_EQ(one.result(), POLLIN);
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::backend_wait_test

@@ -27,8 +27,7 @@
 #include <sennit/when_all.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::blocking_test {
 
 using namespace std::chrono_literals;
 
@@ -276,5 +275,4 @@ TEST_P(Blocking, ThousandsOfCallsFromManyTasks) {
     EXPECT_EQ(sum, 2000L * 2001 / 2);
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::blocking_test

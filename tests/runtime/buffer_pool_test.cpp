@@ -8,8 +8,7 @@
 
 #include <sennit/detail/buffer_pool.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::buffer_pool_test {
 
 using detail::buffer_pool;
 using detail::pooled_buffer;
@@ -80,5 +79,4 @@ TEST(BufferPool, StaysForWhatItHasLent) {
     lent->give_back();
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::buffer_pool_test

@@ -26,8 +26,7 @@
 #include <sennit/timeout.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::cancel_test {
 
 using namespace std::chrono_literals;
 
@@ -373,5 +372,4 @@ TEST_F(CancelledOperation, EcanceledWithoutACancelIsAnErrorLikeAnyOther) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::cancel_test

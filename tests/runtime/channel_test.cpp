@@ -20,8 +20,7 @@
 #include <sennit/timeout.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::channel_test {
 
 using namespace std::chrono_literals;
 
@@ -322,5 +321,4 @@ TEST_P(Channel, RandomSendsReceivesAndCancelsConserveEveryValue) {
     }
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::channel_test

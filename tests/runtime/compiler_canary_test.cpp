@@ -31,8 +31,7 @@
 #include <sennit/when_any.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::compiler_canary_test {
 
 using namespace std::chrono_literals;
 
@@ -360,5 +359,4 @@ TEST_P(Canary, ResultsThatBracesMake) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::compiler_canary_test

@@ -17,8 +17,7 @@
 #include <sennit/task_group.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::event_loop_test {
 
 using namespace std::chrono_literals;
 
@@ -152,5 +151,4 @@ TEST_P(EventLoop, TheRequestToStopReachesAllAndIsDrainedWhenTheLastGuardEnds) {
     EXPECT_EQ(log, "abd");
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::event_loop_test

@@ -18,8 +18,7 @@
 #include <sennit/task.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::frame_pool_test {
 
 using detail::frame_pool;
 
@@ -157,5 +156,4 @@ TEST_P(FramePoolTasks, ATaskCanBeMadeOnOneThreadAndRunOnAnother) {
     EXPECT_EQ(sum, 4950);
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::frame_pool_test

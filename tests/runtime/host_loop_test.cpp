@@ -23,8 +23,7 @@
 #include <sennit/sleep.hpp>
 #include <sennit/task_group.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::host_loop_test {
 
 using namespace std::chrono_literals;
 
@@ -227,5 +226,4 @@ TEST_P(HostLoop, TheOptionIsAskedForWhenItIsMissing) {
     EXPECT_THROW(static_cast<void>(own.poll_descriptor()), std::logic_error);
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::host_loop_test

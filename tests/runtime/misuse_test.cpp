@@ -28,8 +28,7 @@
 #include <sennit/when_any.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::misuse_test {
 
 using namespace std::chrono_literals;
 
@@ -288,5 +287,4 @@ TEST_P(Misuse, AfterAForkTheLoopCanBeLeftBehindWithAllThatRanInIt) {
     EXPECT_EQ(child.text(), "");
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::misuse_test

@@ -19,8 +19,7 @@
 #include <sennit/task_group.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::post_test {
 
 using namespace std::chrono_literals;
 
@@ -170,5 +169,4 @@ TEST_P(Post, ThreadsThatGoOnPostingWhileTheLoopEnds) {
     }
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::post_test

@@ -20,8 +20,7 @@
 #include <sennit/task_group.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::result_test {
 
 class AsResult : public OnBackends {};
 SENNIT_ON_ALL_BACKENDS(AsResult);
@@ -148,5 +147,4 @@ TEST_F(AsResultOfOperation, IsTheSameOperationWithoutAnException) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::result_test

@@ -19,8 +19,7 @@
 #include <sennit/task_group.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::run_test {
 
 using namespace std::chrono_literals;
 
@@ -238,5 +237,4 @@ TEST_P(Run, AfterwardsSignalsDoWhatTheyDidBefore) {
     EXPECT_EQ(program.text(), "over\n");
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::run_test

@@ -21,8 +21,7 @@
 #include <sennit/task_group.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::scheduling_fairness_test {
 
 using namespace std::chrono_literals;
 
@@ -203,5 +202,4 @@ TEST_F(FairnessInTurns, TheBackendIsAskedBetweenALimitedNumberOfResumptions) {
     EXPECT_LE(turns, 300);
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::scheduling_fairness_test

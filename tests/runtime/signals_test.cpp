@@ -15,8 +15,7 @@
 #include <sennit/timeout.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::signals_test {
 
 using namespace std::chrono_literals;
 
@@ -168,5 +167,4 @@ TEST_P(Signals, RealTimeSignalsAreQueued) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::signals_test

@@ -16,8 +16,7 @@
 #include <sennit/task_group.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::sleep_test {
 
 using namespace std::chrono_literals;
 
@@ -200,5 +199,4 @@ TEST_P(RealSleep, TheOrderIsThatOfTheDeadlines) {
     EXPECT_EQ(log, "abcde");
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::sleep_test

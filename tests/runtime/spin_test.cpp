@@ -16,8 +16,7 @@
 
 #include "support/on_backends.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::spin_test {
 
 using namespace std::chrono_literals;
 
@@ -81,5 +80,4 @@ TEST_P(Spin, ALoopEndsWithItsListenersAndReceivers) {
     }());
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::spin_test

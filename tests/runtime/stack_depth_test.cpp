@@ -15,8 +15,7 @@
 #include <sennit/timeout.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::stack_depth_test {
 
 using namespace std::chrono_literals;
 
@@ -137,5 +136,4 @@ TEST_P(StackDepth, CancellingADeepNestOfScopes) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::stack_depth_test

@@ -16,8 +16,7 @@
 #include <sennit/timeout.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::sync_test {
 
 using namespace std::chrono_literals;
 
@@ -301,5 +300,4 @@ TEST_P(Semaphore, CancelledWaitsTakeNothingAndPermitsHandedOverAreTaken) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::sync_test

@@ -16,8 +16,7 @@
 #include <sennit/task_group.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::task_group_life_test {
 
 class TaskGroupLife : public OnBackends {};
 SENNIT_ON_ALL_BACKENDS(TaskGroupLife);
@@ -182,5 +181,4 @@ TEST_P(TaskGroupLife, ManyChildrenThatFailTogetherGiveOneException) {
     EXPECT_EQ(caught, 1);
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::task_group_life_test

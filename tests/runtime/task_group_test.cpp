@@ -13,8 +13,7 @@
 #include <sennit/task_group.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::task_group_test {
 
 class TaskGroup : public OnBackends {};
 SENNIT_ON_ALL_BACKENDS(TaskGroup);
@@ -323,5 +322,4 @@ TEST_P(TaskGroup, WhenAllFinishAlthoughTheScopeAroundIsCancelledTheResultWins) {
     EXPECT_EQ(value, 4);
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::task_group_test

@@ -16,8 +16,7 @@
 #include <sennit/task.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::task_test {
 
 class Task : public OnBackends {};
 SENNIT_ON_ALL_BACKENDS(Task);
@@ -218,5 +217,4 @@ TEST_P(Task, TheResultOfRunIsTheResultOfTheTask) {
     EXPECT_EQ(run([]() -> task<int> { co_return 9; }), 9) << "after an exception the loop can be used as before";
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::task_test

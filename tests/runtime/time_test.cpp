@@ -10,7 +10,7 @@
 
 #include <sennit/time.hpp>
 
-namespace {
+namespace time_test {
 
 using sennit::duration;
 using sennit::no_deadline;
@@ -78,4 +78,4 @@ TEST(SaturatingAdd, StopsAtTheEndsAndKeepsNoDeadline) {
     static_assert(saturating_add(time_point::min(), duration::max()) == time_point(-1ns));
 }
 
-}  // namespace
+}  // namespace time_test

@@ -25,8 +25,7 @@
 #include <sennit/timeout.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::timeout_test {
 
 using namespace std::chrono_literals;
 
@@ -323,5 +322,4 @@ TEST_P(RealTimeout, EndsAWaitThatNobodyWouldEnd) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::timeout_test

@@ -17,7 +17,7 @@
 
 #include "timer_wheel.hpp"
 
-namespace {
+namespace timer_wheel_model_test {
 
 using sennit::duration;
 using sennit::no_deadline;
@@ -171,4 +171,4 @@ TEST(TimerWheelModel, MillionRandomOperationsAgreeWithASortedMap) {
     EXPECT_GT(expiries, 100'000u) << "the operations have to make timers expire to show anything";
 }
 
-}  // namespace
+}  // namespace timer_wheel_model_test

@@ -18,7 +18,7 @@
 
 #include "timer_wheel.hpp"
 
-namespace {
+namespace timer_wheel_test {
 
 using sennit::duration;
 using sennit::no_deadline;
@@ -381,4 +381,4 @@ TEST_F(TimerWheelDeathTest, MisuseIsCaughtInDebugBuilds) {
         "size_ == 0");
 }
 
-}  // namespace
+}  // namespace timer_wheel_test

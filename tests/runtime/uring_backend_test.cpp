@@ -12,8 +12,7 @@
 #include "support/deny_syscalls.hpp"
 #include "uring_fixture.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::uring_backend_test {
 
 using namespace std::chrono_literals;
 
@@ -371,5 +370,4 @@ TEST_P(UringBackendThreads, OthersAreRefused) {
     look();
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::uring_backend_test

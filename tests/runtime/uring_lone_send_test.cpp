@@ -10,8 +10,7 @@
 
 #include "uring_fixture.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::uring_lone_send_test {
 
 class UringLoneSend : public UringFixture {
   protected:
@@ -236,5 +235,4 @@ TEST_P(UringLoneSend, OneAfterTheOtherDoesNotStarveTheRest) {
     EXPECT_LE(sends, 2) << "every other wait at least looks at the ring";
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::uring_lone_send_test

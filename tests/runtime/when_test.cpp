@@ -26,8 +26,7 @@
 #include <sennit/when_any.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::when_test {
 
 using namespace std::chrono_literals;
 
@@ -328,5 +327,4 @@ TEST_F(WhenAnyResult, AResultBeatsACancelFromOutside) {
     });
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::when_test

@@ -22,8 +22,7 @@
 #include "scenarios.hpp"
 #include "sim_backend.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::allocation_failures_test {
 
 using namespace std::chrono_literals;
 
@@ -168,5 +167,4 @@ TEST_F(WithoutMemory, BlockingCallsAndPosts) {
     explore(call_and_post, 5);
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::allocation_failures_test

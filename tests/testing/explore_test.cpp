@@ -28,8 +28,7 @@
 
 #include "scenarios.hpp"
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::explore_test {
 
 using namespace std::chrono_literals;
 
@@ -310,5 +309,4 @@ TEST(ForEachAllocationFailureDeathTest, SaysWhichRunHasEndedTheProgram) {
     EXPECT_DEATH(for_each_allocation_failure(rash), "failure of allocation 2, seed 1");
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::explore_test

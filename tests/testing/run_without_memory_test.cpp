@@ -24,8 +24,7 @@
 #include <sennit/run.hpp>
 #include <sennit/sleep.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::run_without_memory_test {
 
 using namespace std::chrono_literals;
 
@@ -78,7 +77,7 @@ task<> program() {
 }
 
 TEST_P(RunWithoutMemory, AProgramEndsWithAStatus) {
-    const std::ptrdiff_t frames = detail::frame_pool::live();
+    const std::ptrdiff_t frames = sennit::detail::frame_pool::live();
     const std::ptrdiff_t descriptors = open_descriptors();
     event_loop_options options;
     options.backend = GetParam();
@@ -91,7 +90,7 @@ TEST_P(RunWithoutMemory, AProgramEndsWithAStatus) {
         int status = -1;
         ::testing::internal::CaptureStderr();
         {
-            const detail::frame_pool::bypass frames_are_allocations;
+            const sennit::detail::frame_pool::bypass frames_are_allocations;
             task<> main = program();
             const sim::allocations_by programs(&judge);
             status = sennit::run(std::move(main), options);
@@ -99,7 +98,7 @@ TEST_P(RunWithoutMemory, AProgramEndsWithAStatus) {
         const std::string said = ::testing::internal::GetCapturedStderr();
         ASSERT_TRUE(status == 0 || status == 1) << "allocation " << number;
         ASSERT_EQ(status == 1, said.find("sennit: error: ") != said.npos) << "allocation " << number << ": " << said;
-        ASSERT_EQ(detail::frame_pool::live(), frames) << "allocation " << number;
+        ASSERT_EQ(sennit::detail::frame_pool::live(), frames) << "allocation " << number;
         ASSERT_EQ(open_descriptors(), descriptors) << "allocation " << number;
         ASSERT_TRUE(takes_signals()) << "allocation " << number;
         ASSERT_TRUE(seen >= number || status == 0) << said;
@@ -108,5 +107,4 @@ TEST_P(RunWithoutMemory, AProgramEndsWithAStatus) {
     RecordProperty("failed_allocations", std::to_string(number - 1));
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::run_without_memory_test

@@ -22,8 +22,7 @@
 #include <sennit/testing/sim_test.hpp>
 #include <sennit/timeout.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::sim_network_test {
 
 using namespace std::chrono_literals;
 
@@ -375,5 +374,4 @@ TEST_F(SimNetwork, ACancelRaceEndsBothWaysAndLosesNoByte) {
     EXPECT_GT(results, 0);
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::sim_network_test

@@ -23,8 +23,7 @@
 #include <sennit/timeout.hpp>
 #include <sennit/when_all.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::sim_servers_test {
 
 using namespace std::chrono_literals;
 
@@ -224,5 +223,4 @@ TEST_P(SimServers, ChatForgetsWhoeverIsGone) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, SimServers, ::testing::Range<std::uint64_t>(1, 21));
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::sim_servers_test

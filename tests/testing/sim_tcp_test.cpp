@@ -14,8 +14,7 @@
 #include <sennit/testing/co_assert.hpp>
 #include <sennit/testing/sim_world.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::sim_tcp_test {
 
 using namespace std::chrono_literals;
 
@@ -247,5 +246,4 @@ TEST_F(SimTcp, AFullBacklogLetsConnectsWait) {
     EXPECT_EQ(late, 2);
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::sim_tcp_test

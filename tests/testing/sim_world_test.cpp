@@ -22,8 +22,7 @@
 #include <sennit/timeout.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::sim_world_test {
 
 using namespace std::chrono_literals;
 
@@ -259,5 +258,4 @@ TEST(SimWorld, ALeaseThatIsKeptIsALeak) {
     EXPECT_EQ(world.leaks(), "");
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::sim_world_test

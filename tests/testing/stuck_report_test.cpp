@@ -27,8 +27,7 @@
 #include <sennit/when_any.hpp>
 #include <sennit/yield.hpp>
 
-namespace sennit::testing {
-namespace {
+namespace sennit::testing::stuck_report_test {
 
 using namespace std::chrono_literals;
 
@@ -333,5 +332,4 @@ TEST(StuckReportDeathTest, ALoopThatIsAloneInItsWorldEndsTheProgramWithIt) {
                  "nothing can happen any more\nhost host waits for:\nscope\n  event at .*stuck_report_test");
 }
 
-}  // namespace
-}  // namespace sennit::testing
+}  // namespace sennit::testing::stuck_report_test

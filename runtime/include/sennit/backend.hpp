@@ -30,9 +30,6 @@ class simulated_machine {
     };
     virtual name_answer look_up(const std::string& host) = 0;
 
-    /// The loop that runs on this machine, which lives as long as its backend: for reports of what its tasks wait for.
-    virtual void runs(const event_loop& loop) noexcept = 0;
-
     /// The loop is about to resume a coroutine, and none runs at this moment. What is ready may be cancelled from here.
     virtual void before_resumption() = 0;
 
@@ -52,6 +49,10 @@ class backend {
 
     /// "io_uring", "epoll", ...
     virtual std::string_view name() const noexcept = 0;
+
+    /// The loop that runs on this backend and lives as long, said once before any other call: for backends that ask it
+    /// what it waits for.
+    virtual void runs(const event_loop&) noexcept {}
 
     /// Reads the clock.
     virtual time_point now() noexcept = 0;

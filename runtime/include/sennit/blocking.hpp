@@ -38,6 +38,9 @@ class blocking_pool {
     /// Queues a job. Throws `std::system_error` when no thread can be started at all, and `std::bad_alloc`.
     void submit(std::shared_ptr<job> work);
 
+    /// Calls that have not returned, the abandoned ones included. One that has returned has posted its reply.
+    std::size_t unfinished() const;
+
   private:
     struct shared;
     std::shared_ptr<shared> shared_;

@@ -109,6 +109,8 @@ class event_loop {
 
     /// The threads for calls that block.
     blocking_pool& blocking();
+    /// How many such calls have not returned, those included that nobody waits for any more.
+    std::size_t unfinished_blocking_calls() const;
 
     /// What is being waited for, one line each, indented by scope, with the places of the `co_await`s that lead to it.
     std::string describe() const;

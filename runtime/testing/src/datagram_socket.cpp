@@ -20,7 +20,7 @@ namespace sennit::testing::sim {
 
 namespace {
 
-constexpr std::size_t header_size = 28;
+constexpr std::size_t ip_and_udp_headers = 28;
 constexpr std::size_t largest_datagram = 65507;
 constexpr std::size_t overhead = 256;           // what a message costs the kernel beside its bytes
 constexpr std::size_t longest_unix_queue = 10;  // net.unix.max_dgram_qlen
@@ -180,7 +180,7 @@ int udp_socket::send(const parts& from, int, const address* to) {
     if (there == nullptr) return static_cast<int>(size);  // it goes out, and nobody hears of it
     link& path = net().between(host(), *there);
     const link_options& options = path.options;
-    const std::size_t largest_part = std::max<std::size_t>(options.mtu, header_size + 8) - header_size;
+    const std::size_t largest_part = std::max<std::size_t>(options.mtu, ip_and_udp_headers + 8) - ip_and_udp_headers;
     bool lost = path.cut;
     for (std::size_t done = 0; done == 0 || done < size; done += largest_part) lost |= net().loses(path);
     if (lost) return static_cast<int>(size);
@@ -193,7 +193,7 @@ int udp_socket::send(const parts& from, int, const address* to) {
         duration later{};
         if (choose.chance(options.reorder, "reorder")) later = options.reorder_by;
         const auto self = std::static_pointer_cast<udp_socket>(shared_from_this());
-        net().at(net().arrival(path, size + header_size) + later,
+        net().at(net().arrival(path, size + ip_and_udp_headers) + later,
                  std::make_unique<packet>(self, *there, destination, what));
     }
     return static_cast<int>(size);
@@ -219,7 +219,7 @@ void udp_socket::arrive(message what, const address& to, kernel& there) {
         link& back = net().between(there, host());
         if (back.is_ideal()) return refused();
         const auto self = std::static_pointer_cast<udp_socket>(shared_from_this());
-        return net().at(net().arrival(back, header_size), std::make_unique<refusal>(self, there));
+        return net().at(net().arrival(back, ip_and_udp_headers), std::make_unique<refusal>(self, there));
     }
     const std::size_t chosen = willing.size() == 1 ? 0 : net().choose().below(willing.size(), "receiver");
     udp_socket& receiver = *willing[chosen];

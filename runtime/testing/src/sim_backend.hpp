@@ -33,6 +33,7 @@ class sim_backend final : public backend, public simulated_machine {
     ~sim_backend() override;
 
     std::string_view name() const noexcept override { return "sim"; }
+    void runs(const event_loop& loop) noexcept override { kernel_->set_loop(&loop); }
     time_point now() noexcept override { return net_->now(); }
     void submit(operation& what) noexcept override;
     void cancel(operation& what) noexcept override;
@@ -54,7 +55,6 @@ class sim_backend final : public backend, public simulated_machine {
 
     simulated_machine* simulated() noexcept override { return this; }
     name_answer look_up(const std::string& host) override;
-    void runs(const event_loop& loop) noexcept override { kernel_->set_loop(&loop); }
     void before_resumption() override;
 
     /// Whether `wait` would have something to do now.

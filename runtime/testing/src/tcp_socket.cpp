@@ -24,7 +24,7 @@ namespace sennit::testing::sim {
 
 namespace {
 
-constexpr std::size_t header_size = 40;
+constexpr std::size_t ip_and_tcp_headers = 40;
 constexpr std::size_t usual_segment = 1460;
 constexpr int connect_attempts = 7;
 constexpr duration first_knock = std::chrono::seconds(1);
@@ -204,7 +204,7 @@ void tcp_socket::knock(int attempt) {
     if (attempt == 0 && remote_host_ != nullptr && path().is_ideal()) return arrive_at_listener(*remote_host_, 0);
     const duration wait = attempt == 0 ? duration::zero() : first_knock * (1 << (attempt - 1));
     // Where nobody has the address there is no path, and nobody answers.
-    const time_point arrives = remote_host_ == nullptr ? net().now() : net().arrival(path(), header_size);
+    const time_point arrives = remote_host_ == nullptr ? net().now() : net().arrival(path(), ip_and_tcp_headers);
     net().at(arrives + wait, std::make_unique<handshake>(self(), attempt));
 }
 
@@ -215,7 +215,7 @@ void tcp_socket::arrive_at_listener(kernel& there, int attempt) {
     link& back = net().between(there, host());
     const auto answer = [&](bool accepted) {
         if (back.is_ideal()) return accepted ? established() : reset(ECONNREFUSED);
-        net().at(net().arrival(back, header_size), std::make_unique<handshake_answer>(self(), accepted));
+        net().at(net().arrival(back, ip_and_tcp_headers), std::make_unique<handshake_answer>(self(), accepted));
     };
     if (listeners.empty() || choose.chance(path().options.refuse, "connect: ECONNREFUSED")) return answer(false);
     const std::size_t chosen = listeners.size() == 1 ? 0 : choose.below(listeners.size(), "listener");
@@ -278,8 +278,8 @@ std::size_t tcp_socket::window() const noexcept {
 void tcp_socket::transmit() {
     if (state_ != state::connected) return;
     while (!unsent_.empty()) {
-        const std::size_t mtu = std::max<std::size_t>(path().options.mtu, header_size + 1);
-        const std::size_t size = std::min({unsent_.size(), window(), mtu - header_size});
+        const std::size_t mtu = std::max<std::size_t>(path().options.mtu, ip_and_tcp_headers + 1);
+        const std::size_t size = std::min({unsent_.size(), window(), mtu - ip_and_tcp_headers});
         if (size == 0) return;
         if (net().choose().chance(path().options.reset, "reset")) {
             if (peer_ != nullptr) other()->reset(ECONNRESET);
@@ -308,7 +308,7 @@ void tcp_socket::send_segment(std::size_t size, bool is_end) {
     auto packet = std::make_unique<segment>(self(), std::move(to), unsent_.data(), size, is_end);
     unsent_.consume(size);
     if (at_once) return packet->arrive();
-    last_arrival_ = std::max(last_arrival_, net().arrival(path(), size + header_size));
+    last_arrival_ = std::max(last_arrival_, net().arrival(path(), size + ip_and_tcp_headers));
     net().at(last_arrival_, std::move(packet));
 }
 
@@ -362,7 +362,7 @@ void tcp_socket::wake_writers_if_roomy() noexcept {
 void tcp_socket::refuse_segment() {
     link& back = net().between(*remote_host_, host());
     if (back.is_ideal()) return reset(end_received_ ? EPIPE : ECONNRESET);
-    net().at(net().arrival(back, header_size), std::make_unique<reset_packet>(self(), *remote_host_));
+    net().at(net().arrival(back, ip_and_tcp_headers), std::make_unique<reset_packet>(self(), *remote_host_));
 }
 
 void tcp_socket::reset(int error) {
@@ -409,7 +409,7 @@ void tcp_socket::abort() {
         if (way.is_ideal()) {
             to->reset(to->end_received_ ? EPIPE : ECONNRESET);
         } else {
-            net().at(net().arrival(way, header_size), std::make_unique<reset_packet>(to, host()));
+            net().at(net().arrival(way, ip_and_tcp_headers), std::make_unique<reset_packet>(to, host()));
         }
     }
     reset(ECONNRESET);

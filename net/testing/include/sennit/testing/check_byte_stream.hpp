@@ -27,11 +27,6 @@
 
 namespace sennit::testing {
 
-/// The byte at a position of the big transfers: no piece of it looks like another.
-inline char byte_at(std::uint64_t position) {
-    return static_cast<char>((position + 1) * 0x9e3779b97f4a7c15U >> 56);
-}
-
 /// Receives everything up to the end of the stream, or of whatever else has a `recv`.
 template <class Source>
 task<std::string> receive_all(Source& from, std::size_t at_once = 4096) {
@@ -39,6 +34,13 @@ task<std::string> receive_all(Source& from, std::size_t at_once = 4096) {
     std::vector<char> buffer(at_once);
     while (const std::size_t count = co_await from.recv(buffer)) all.append(buffer.data(), count);
     co_return all;
+}
+
+namespace stream_checks {
+
+/// The byte at a position of the big transfers: no piece of it looks like another.
+inline char byte_at(std::uint64_t position) {
+    return static_cast<char>((position + 1) * 0x9e3779b97f4a7c15U >> 56);
 }
 
 /// Sends `total` bytes in pieces of random size, the end of the stream after them.
@@ -312,15 +314,17 @@ task<> check_new_pair(Factory& make_pair, task<> (*check)(Stream&, Stream&)) {
     co_await with_timeout(std::chrono::minutes(2), check(both.first, both.second));
 }
 
+}  // namespace stream_checks
+
 /// Runs all checks. `make_pair()` is a task that gives two streams connected to each other.
 template <class Factory>
 void check_byte_stream(event_loop& loop, Factory make_pair) {
     using stream = typename detail::await_result_t<decltype(make_pair())>::first_type;
-    using checks = byte_stream_checks<stream>;
+    using checks = stream_checks::byte_stream_checks<stream>;
     const auto run = [&](const char* name, task<> (*check)(stream&, stream&)) {
         SCOPED_TRACE(name);
         try {
-            loop.run(check_new_pair<stream>(make_pair, check));
+            loop.run(stream_checks::check_new_pair<stream>(make_pair, check));
         } catch (const std::exception& error) {
             ADD_FAILURE() << error.what();
         }
