@@ -22,7 +22,7 @@ double per_second(double count, duration elapsed) {
 }
 
 /// Texts of errors and addresses have nothing worse than these in them.
-std::string quoted(std::string_view text) {
+std::string json_string(std::string_view text) {
     std::string result = "\"";
     for (const char each : text) {
         if (each == '"' || each == '\\') result += '\\';
@@ -61,8 +61,8 @@ void load_report::print(const load_description& load) const {
 void load_report::print_json(const load_description& load) const {
     const auto messages = static_cast<double>(latencies.count());
     const double bytes = messages * static_cast<double>(load.size);
-    fmt::print(R"({{"protocol": {}, "server": {}, "backend": {}, )", quoted(load.protocol), quoted(load.server),
-               quoted(load.backend));
+    fmt::print(R"({{"protocol": {}, "server": {}, "backend": {}, )", json_string(load.protocol), quoted(load.server),
+               json_string(load.backend));
     fmt::print(R"("connections": {}, "size": {}, "depth": {}, )", load.connections, load.size, load.depth);
     fmt::print(R"("seconds": {:.6f}, "messages": {}, "bytes": {:.0f}, )",
                std::chrono::duration<double>(elapsed).count(), latencies.count(), bytes);
@@ -75,7 +75,7 @@ void load_report::print_json(const load_description& load) const {
                mismatched, late, broken_connections, not_connected);
     fmt::print(R"("first_trouble": {}, "good": {}}})"
                "\n",
-               quoted(first_trouble), is_good());
+               json_string(first_trouble), is_good());
 }
 
 }  // namespace app

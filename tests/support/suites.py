@@ -47,7 +47,7 @@ SANITIZED = ["-Ddebug=false", "-Db_ndebug=false", "-Db_lundef=false"]
 UNDEFINED = "-Dcpp_args=-g1 -fno-sanitize=null,vptr"
 # A third less to compile from nothing. The other builds compile each file by itself, as whoever uses the library does.
 IN_GROUPS = "-Dtests_in_groups=true"
-UNITY = "-Dunity=on"
+UNITY = ["-Dunity=on", "-Dunity_size=20"]
 BUILDS = {
     "test": BuildDirectory(
         "test",
@@ -58,7 +58,7 @@ BUILDS = {
     # Not optimised, since more time goes into compiling than into running.
     "asan": BuildDirectory(
         "asan",
-        ["-Db_sanitize=address,undefined", "-Doptimization=0", UNDEFINED, *SANITIZED, UNITY, IN_GROUPS, *ALL_PARTS],
+        ["-Db_sanitize=address,undefined", "-Doptimization=0", UNDEFINED, *SANITIZED, *UNITY, IN_GROUPS, *ALL_PARTS],
     ),
     "tsan": BuildDirectory("tsan", ["-Db_sanitize=thread", "-Doptimization=1", "-Dcpp_args=-g1", *SANITIZED, *ALL_PARTS]),
     # A library with a defect in it, for the swarm to find.
