@@ -61,8 +61,8 @@ void load_report::print(const load_description& load) const {
 void load_report::print_json(const load_description& load) const {
     const auto messages = static_cast<double>(latencies.count());
     const double bytes = messages * static_cast<double>(load.size);
-    fmt::print(R"({{"protocol": {}, "server": {}, "backend": {}, )", json_string(load.protocol), quoted(load.server),
-               json_string(load.backend));
+    fmt::print(R"({{"protocol": {}, "server": {}, "backend": {}, )", json_string(load.protocol),
+               json_string(load.server), json_string(load.backend));
     fmt::print(R"("connections": {}, "size": {}, "depth": {}, )", load.connections, load.size, load.depth);
     fmt::print(R"("seconds": {:.6f}, "messages": {}, "bytes": {:.0f}, )",
                std::chrono::duration<double>(elapsed).count(), latencies.count(), bytes);
