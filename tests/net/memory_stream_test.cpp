@@ -11,13 +11,14 @@
 #include <system_error>
 #include <utility>
 
+#include "support/on_backends.hpp"
+#include "support/sockets.hpp"
+
 #include <sennit/net/memory_stream.hpp>
 #include <sennit/result.hpp>
 #include <sennit/task_group.hpp>
-#include <sennit/yield.hpp>
-
 #include <sennit/testing/check_byte_stream.hpp>
-#include "support/on_backends.hpp"
+#include <sennit/yield.hpp>
 
 namespace sennit::net::memory_stream_test {
 

@@ -58,6 +58,7 @@ namespace sennit {
 namespace {
 
 constexpr unsigned most_completions_of_a_quiet_turn = 1;
+constexpr unsigned most_waits_without_enter = 16;
 
 bool is_linked(const operation& what) noexcept {
     return static_cast<const detail::list_hook<detail::backend_tag>&>(what).linked();
@@ -124,6 +125,11 @@ void uring_backend::wait(time_point deadline) {
     const bool called = run_calls();
     if (!polls_for_wakes_) [[unlikely]]
         poll_for_wakes();
+
+    // Whose call has ended goes on first, with a call most likely: the kernel would be asked for nothing.
+    const bool only_called = called && !delivers && !lends && calls_.empty() && parked_.empty();
+    if (only_called && ring_.unsubmitted() == 0 && ++waits_without_enter_ < most_waits_without_enter) return;
+    waits_without_enter_ = 0;
 
     // What could not be handed over must not be slept on.
     if (delivers || lends || called || !parked_.empty() || !polls_for_wakes_) deadline = time_point::min();

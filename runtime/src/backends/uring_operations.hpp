@@ -74,6 +74,7 @@ class uring_backend final : public kernel_backend {
     bool has_just_sent_ = false;
     operation_list calls_;  ///< what a system call of this process does, not an entry
     try_first receives_first_;
+    unsigned waits_without_enter_ = 0;
     operation_list shutdowns_;
     operation_list due_shutdowns_;  ///< the kernel has all that was submitted before them
     operation_list unlent_;         ///< receives that wait for a buffer, in order
