@@ -47,7 +47,7 @@ namespace {
 // What a file that cannot be waited for is to poll(2).
 constexpr std::uint32_t always_ready = EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM;
 
-constexpr int events_at_once = 256;
+constexpr int events_at_once = 32;
 constexpr unsigned waits_without_events = 16;
 
 /// The descriptor that a recv waits for; -1, which no descriptor is, for everything else.
