@@ -116,8 +116,7 @@ void uring_backend::wait(time_point deadline) {
     may_hold_send_ = false;  // what completions submit from here on is for this enter or the next
     const std::size_t before = in_flight_;
     const bool sent = send_lone();
-    has_just_sent_ = sent && in_flight_ < before && ring_.unsubmitted() == 0;
-    if (has_just_sent_) return;
+    if (sent && in_flight_ < before && ring_.unsubmitted() == 0) return;
     const bool delivers = sent || !unsent_.empty() || !shutdowns_.empty();
     deliver_unsent();
     submit_parked();

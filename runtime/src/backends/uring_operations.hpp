@@ -71,7 +71,6 @@ class uring_backend final : public kernel_backend {
     operation_list unsent_;  ///< cancelled before the kernel knew of them
     operation_list lone_;    ///< a send while nothing else has been submitted
     bool may_hold_send_ = false;
-    bool has_just_sent_ = false;
     operation_list calls_;  ///< what a system call of this process does, not an entry
     try_first receives_first_;
     unsigned waits_without_enter_ = 0;

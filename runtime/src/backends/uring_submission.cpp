@@ -51,7 +51,6 @@ class uring_backend::submission {
     void operator()(const recv_request& request) const noexcept {
         prepare(uring_tag::single, [&](io_uring_sqe* entry) {
             io_uring_prep_recv(entry, request.fd, request.data, transfer_size(request.size), request.flags);
-            expect_to_wait(entry, request.flags);
         });
     }
     void operator()(const recv_lease_request& request) const noexcept {
@@ -71,7 +70,6 @@ class uring_backend::submission {
             io_uring_prep_recv(entry, request.fd, nullptr, io_.pool_->buffer_size(), request.flags);
             entry->flags |= IOSQE_BUFFER_SELECT;
             entry->buf_group = uring_buffers::group;
-            expect_to_wait(entry, request.flags);
         });
     }
     void operator()(const send_request& request) const noexcept {
@@ -108,12 +106,6 @@ class uring_backend::submission {
     void operator()(const shutdown_request&) const noexcept { io_.shutdowns_.push_back(what_); }
 
   private:
-    /// Saves a try at a receive that follows a lone send: its peer cannot have answered yet.
-    void expect_to_wait(io_uring_sqe* entry, int flags) const noexcept {
-        if (!io_.has_just_sent_ || (flags & MSG_DONTWAIT) != 0 || !io_.ring_.may_have_buffers()) return;
-        entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
-    }
-
     template <class Prepare>
     void prepare(uring_tag tag, Prepare fill_in) const noexcept {
         io_uring_sqe* const entry = io_.entry_for(what_, when_);
