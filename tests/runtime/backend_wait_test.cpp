@@ -54,6 +54,24 @@ TEST_P(BackendWait, SleepsUntilTheDeadlineAndNotInALoop) {
     }
 }
 
+TEST_P(BackendWait, FarDeadlinesEndSleepsWhateverOtherWasSleptFor) {
+    // First nearer and farther ones than the one before, then one that nobody sleeps for any more when its time comes.
+    io->wake();
+    io->wait(io->now() + 1h);
+    for (const duration length : {duration(60ms), duration(90ms), duration(51ms), duration(2ms), duration(70ms)}) {
+        const time_point deadline = io->now() + length;
+        int waits = 0;
+        for (; io->now() < deadline; ++waits) io->wait(deadline);
+        EXPECT_LE(waits, 20) << "a wait that ends too early, again and again";
+    }
+    const time_point nearer = io->now() + 60ms;
+    io->wake();
+    io->wait(nearer);
+    int waits = 0;
+    for (const time_point deadline = nearer + 60ms; io->now() < deadline; ++waits) io->wait(deadline);
+    EXPECT_LE(waits, 20);
+}
+
 TEST_P(BackendWait, CompletionEndsASleepWithDeadline) {
     const auto [fd, peer] = connected_pair();
     std::string buffer(8, '?');

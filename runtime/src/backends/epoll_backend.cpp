@@ -66,6 +66,7 @@ epoll_backend::epoll_backend(const event_loop_options& options)
       pool_(detail::buffer_pool::make(options.receive_buffers)) {
     const int error = set_.watch_internal(wake_descriptor(), epoll_set::wake_tag);
     if (error < 0) throw std::system_error(-error, std::system_category(), "epoll_ctl");
+    if (far_timer_.descriptor() >= 0) set_.watch_internal(far_timer_.descriptor(), epoll_set::far_timer_tag);
 }
 
 epoll_backend::~epoll_backend() {
@@ -116,15 +117,17 @@ void epoll_backend::try_and_collect(time_point deadline) {
     if (!idle && ++waits_since_events_ < waits_without_events) return;
     waits_since_events_ = 0;
 
-    duration rest = duration::zero();
-    if (idle && deadline == no_deadline) {
-        rest = duration::max();
-    } else if (idle && deadline > time_point()) {
-        rest = deadline - now();
-    }
+    const duration rest = idle && deadline > time_point() ? rest_until(deadline) : duration::zero();
     epoll_event events[events_at_once];
     const int count = set_.wait(events, events_at_once, rest);
     for (int i = 0; i < count; ++i) on_event(events[i]);
+}
+
+/// How long to sleep; `duration::max()` for as long as something ends it.
+duration epoll_backend::rest_until(time_point deadline) noexcept {
+    if (deadline == no_deadline || far_timer_.ends_by(deadline)) return duration::max();
+    const duration rest = deadline - now();
+    return rest >= far_timer::far && far_timer_.set(deadline) ? duration::max() : rest;
 }
 
 void epoll_backend::run(operation_list& batch, std::uint32_t reported) noexcept {
@@ -134,6 +137,7 @@ void epoll_backend::run(operation_list& batch, std::uint32_t reported) noexcept 
 void epoll_backend::on_event(const epoll_event& event) noexcept {
     operation_list woken;
     if (event.data.u64 == epoll_set::wake_tag) return;
+    if (event.data.u64 == epoll_set::far_timer_tag) return far_timer_.has_ended();
     if (event.data.u64 == epoll_set::retry_tag) {
         woken.splice_back(retries_);
         return run(woken, 0);

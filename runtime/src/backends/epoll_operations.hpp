@@ -10,6 +10,7 @@
 #include <sennit/detail/buffer_pool.hpp>
 
 #include "epoll_set.hpp"
+#include "far_timer.hpp"
 #include "kernel_backend.hpp"
 #include "try_first.hpp"
 
@@ -44,6 +45,7 @@ class epoll_backend final : public kernel_backend {
     static constexpr std::chrono::milliseconds longest_retry{50};
 
     void try_and_collect(time_point deadline);
+    duration rest_until(time_point deadline) noexcept;
     void try_once(operation& what, std::uint32_t reported) noexcept;
     void run(operation_list& batch, std::uint32_t reported) noexcept;
     void on_event(const epoll_event& event) noexcept;
@@ -53,6 +55,7 @@ class epoll_backend final : public kernel_backend {
 
     bool pollable_;
     int retry_timer_ = -1;
+    far_timer far_timer_;
     unsigned waits_since_events_ = 0;
     std::size_t in_flight_ = 0;
     std::size_t delivered_ = 0;

@@ -78,6 +78,7 @@ class epoll_set {
     int watch_internal(int fd, std::uint64_t tag) noexcept;
     static constexpr std::uint64_t wake_tag = ~std::uint64_t{0};
     static constexpr std::uint64_t retry_tag = ~std::uint64_t{1};
+    static constexpr std::uint64_t far_timer_tag = ~std::uint64_t{2};
 
     /// The descriptor an event of no internal tag is about.
     static int descriptor_of(const epoll_event& event) noexcept {

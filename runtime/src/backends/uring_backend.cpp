@@ -72,16 +72,18 @@ void unlink(operation& what) noexcept {
 
 uring_backend::~uring_backend() {
     assert(in_flight_ == 0);
-    // Also hands over the last closes. When even this fails, the end of the ring ends the poll.
-    io_uring_sqe* entry = ring_.next_entry();
-    if (entry == nullptr && ring_.submit() > 0) entry = ring_.next_entry();
-    if (entry == nullptr) return;
-    io_uring_prep_cancel64(entry, static_cast<std::uint64_t>(uring_tag::wake), 0);
-    entry->user_data = static_cast<std::uint64_t>(uring_tag::nobody);
+    // Also hands over the last closes. When even this fails, the end of the ring ends the polls.
+    for (const uring_tag tag : {uring_tag::wake, uring_tag::timer}) {
+        io_uring_sqe* entry = ring_.next_entry();
+        if (entry == nullptr && ring_.submit() > 0) entry = ring_.next_entry();
+        if (entry == nullptr) return;
+        io_uring_prep_cancel64(entry, static_cast<std::uint64_t>(tag), 0);
+        entry->user_data = static_cast<std::uint64_t>(uring_tag::nobody);
+    }
     do {
         if (!uring_ring::may_enter_again(ring_.submit_and_wait(no_deadline))) return;
         reap();
-    } while (polls_for_wakes_ || ring_.unsubmitted() != 0);
+    } while (polls_for_wakes_ || polls_for_timer_ || ring_.unsubmitted() != 0);
 }
 
 void uring_backend::cancel(operation& what) noexcept {
@@ -123,7 +125,7 @@ void uring_backend::wait(time_point deadline) {
     const bool lends = lend_buffers();
     const bool called = run_calls();
     if (!polls_for_wakes_) [[unlikely]]
-        poll_for_wakes();
+        polls_for_wakes_ = poll_for(uring_tag::wake, wake_descriptor());
 
     // Whose call has ended goes on first, with a call most likely: the kernel would be asked for nothing.
     const bool only_called = called && !delivers && !lends && calls_.empty() && parked_.empty();
@@ -132,7 +134,7 @@ void uring_backend::wait(time_point deadline) {
 
     // What could not be handed over must not be slept on.
     if (delivers || lends || called || !parked_.empty() || !polls_for_wakes_) deadline = time_point::min();
-    enter(deadline);
+    enter(limit_of_sleep(deadline));
     if (parked_.empty() && ring_.unsubmitted() == 0) due_shutdowns_.splice_back(shutdowns_);
     const unsigned completions = reap();
     run_shutdowns();
@@ -187,12 +189,23 @@ void uring_backend::submit_parked() {
     }
 }
 
-void uring_backend::poll_for_wakes() noexcept {
+/// Has each edge of the descriptor come as a completion with this tag. Whether there was an entry for that.
+bool uring_backend::poll_for(uring_tag tag, int fd) noexcept {
     io_uring_sqe* entry = ring_.next_entry();
     if (entry == nullptr && ring_.submit() > 0) entry = ring_.next_entry();
-    if (entry == nullptr) return;
-    uring_ring::prepare_wake_poll(*entry, wake_descriptor());
-    polls_for_wakes_ = true;
+    if (entry == nullptr) return false;
+    uring_ring::prepare_poll(*entry, tag, fd);
+    return true;
+}
+
+/// The limit that a sleep until `deadline` needs: none where the timer ends it in time.
+time_point uring_backend::limit_of_sleep(time_point deadline) noexcept {
+    if (deadline == no_deadline || deadline <= time_point()) return deadline;
+    if (!far_timer_.ends_by(deadline)) {
+        if (deadline - now() < far_timer::far || !far_timer_.set(deadline)) return deadline;
+    }
+    if (!polls_for_timer_) polls_for_timer_ = poll_for(uring_tag::timer, far_timer_.descriptor());
+    return polls_for_timer_ ? no_deadline : deadline;
 }
 
 void uring_backend::enter(time_point deadline) {
@@ -214,6 +227,7 @@ unsigned uring_backend::reap() noexcept {
             case uring_tag::call: return on_call(named(user_data), result);
             case uring_tag::cancel: return on_cancel(named(user_data), result);
             case uring_tag::wake: polls_for_wakes_ = more; return;
+            case uring_tag::timer: polls_for_timer_ = more; return far_timer_.has_ended();
             case uring_tag::nobody: return;
         }
     });

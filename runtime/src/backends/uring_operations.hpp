@@ -7,10 +7,12 @@
 
 #include <sennit/detail/buffer_pool.hpp>
 
+#include "far_timer.hpp"
 #include "kernel_backend.hpp"
 #include "try_first.hpp"
 #include "uring_buffers.hpp"
 #include "uring_ring.hpp"
+#include "uring_tag.hpp"
 
 namespace sennit {
 
@@ -49,7 +51,8 @@ class uring_backend final : public kernel_backend {
     void deliver_unsent() noexcept;
     void submit_parked();
     bool send_lone() noexcept;
-    void poll_for_wakes() noexcept;
+    bool poll_for(uring_tag tag, int fd) noexcept;
+    time_point limit_of_sleep(time_point deadline) noexcept;
     void enter(time_point deadline);
     unsigned reap() noexcept;
     void run_shutdowns() noexcept;
@@ -66,6 +69,7 @@ class uring_backend final : public kernel_backend {
 
     std::size_t in_flight_ = 0;
     bool polls_for_wakes_ = true;
+    bool polls_for_timer_ = false;
     /// What found the submission queue full, in order: new operations, and others that are to be cancelled.
     operation_list parked_;
     operation_list unsent_;  ///< cancelled before the kernel knew of them
@@ -77,6 +81,7 @@ class uring_backend final : public kernel_backend {
     operation_list shutdowns_;
     operation_list due_shutdowns_;  ///< the kernel has all that was submitted before them
     operation_list unlent_;         ///< receives that wait for a buffer, in order
+    far_timer far_timer_;
     detail::buffer_pool::owner pool_;
     uring_buffers group_;
     uring_ring ring_;

@@ -20,7 +20,7 @@ namespace sennit {
 /// One io_uring instance: its mapped queues and the one system call. Belongs to the thread that made it.
 class uring_ring {
   public:
-    /// Sets the ring up, tests it, and leaves it with the poll of `prepare_wake_poll` in flight. Throws like
+    /// Sets the ring up, tests it, and leaves it with the poll on `wake_descriptor` in flight. Throws like
     /// `make_uring_backend`.
     uring_ring(const uring_options& options, int wake_descriptor);
     uring_ring(const uring_ring&) = delete;
@@ -47,8 +47,8 @@ class uring_ring {
     /// How many entries the kernel has not taken yet.
     unsigned unsubmitted() const noexcept { return io_uring_sq_ready(&ring_); }
 
-    /// Fills in a poll on `fd` that completes at each write to it, tagged `wake`.
-    static void prepare_wake_poll(io_uring_sqe& entry, int fd) noexcept;
+    /// Fills in a poll on `fd` that completes each time it becomes readable anew.
+    static void prepare_poll(io_uring_sqe& entry, uring_tag tag, int fd) noexcept;
 
     /// Whether the outcome of an enter leaves the ring as good as it was: the next one may do better.
     static bool may_enter_again(int outcome) noexcept {

@@ -132,7 +132,7 @@ uring_ring::uring_ring(const uring_options& options, int wake_descriptor) : urin
     multishot_accept_ = rung_ != rung::plain && accepted.result == -ENOTSOCK;
 
     ::eventfd_write(wake_descriptor, 1);
-    const answer woken = ask([&](io_uring_sqe& entry) { prepare_wake_poll(entry, wake_descriptor); });
+    const answer woken = ask([&](io_uring_sqe& entry) { prepare_poll(entry, uring_tag::wake, wake_descriptor); });
     if (woken.result < 0 || (woken.flags & IORING_CQE_F_MORE) == 0) fail_test("no multishot poll");
 }
 
@@ -180,9 +180,9 @@ int uring_ring::register_buffers(void* memory, unsigned entries, std::uint16_t g
     return io_uring_register_buf_ring(&ring_, &where, 0);
 }
 
-void uring_ring::prepare_wake_poll(io_uring_sqe& entry, int fd) noexcept {
+void uring_ring::prepare_poll(io_uring_sqe& entry, uring_tag tag, int fd) noexcept {
     io_uring_prep_poll_multishot(&entry, fd, POLLIN);
-    entry.user_data = static_cast<std::uint64_t>(uring_tag::wake);
+    entry.user_data = static_cast<std::uint64_t>(tag);
 }
 
 std::string uring_ring::describe() const {

@@ -17,6 +17,7 @@ enum class uring_tag : std::uint64_t {
     nobody = 4,  ///< what nobody waits for
     lease = 5,   ///< a receive into a buffer of the loop's
     call = 6,    ///< the poll after which a system call is worth a try
+    timer = 7,   ///< the poll on the timer that stays set
 };
 inline constexpr std::uint64_t uring_tag_mask = 7;
 
