@@ -64,9 +64,11 @@ epoll_backend::epoll_backend(const event_loop_options& options)
     : kernel_backend(socket_mode::non_blocking),
       pollable_(options.hosted),
       pool_(detail::buffer_pool::make(options.receive_buffers)) {
-    const int error = set_.watch_internal(wake_descriptor(), epoll_set::wake_tag);
+    int error = set_.watch_internal(wake_descriptor(), epoll_set::wake_tag);
+    if (error == 0 && far_timer_.descriptor() >= 0) {
+        error = set_.watch_internal(far_timer_.descriptor(), epoll_set::far_timer_tag);
+    }
     if (error < 0) throw std::system_error(-error, std::system_category(), "epoll_ctl");
-    if (far_timer_.descriptor() >= 0) set_.watch_internal(far_timer_.descriptor(), epoll_set::far_timer_tag);
 }
 
 epoll_backend::~epoll_backend() {

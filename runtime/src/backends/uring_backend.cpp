@@ -74,6 +74,7 @@ uring_backend::~uring_backend() {
     assert(in_flight_ == 0);
     // Also hands over the last closes. When even this fails, the end of the ring ends the polls.
     for (const uring_tag tag : {uring_tag::wake, uring_tag::timer}) {
+        if (tag == uring_tag::timer && !polls_for_timer_) break;
         io_uring_sqe* entry = ring_.next_entry();
         if (entry == nullptr && ring_.submit() > 0) entry = ring_.next_entry();
         if (entry == nullptr) return;
