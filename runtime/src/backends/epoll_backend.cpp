@@ -47,6 +47,8 @@ namespace {
 // What a file that cannot be waited for is to poll(2).
 constexpr std::uint32_t always_ready = EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM;
 
+// Few enough that the first ones have their answers before the last ones' bytes are fetched: their peers, and the
+// kernel's work for both, go on meanwhile. Many enough that the wait costs each of them little.
 constexpr int events_at_once = 32;
 constexpr unsigned waits_without_events = 16;
 

@@ -58,7 +58,7 @@ namespace sennit {
 namespace {
 
 constexpr unsigned most_completions_of_a_quiet_turn = 1;
-constexpr unsigned most_waits_without_enter = 16;
+constexpr unsigned most_waits_without_enter = 16;  // then it is the others' turn
 
 bool is_linked(const operation& what) noexcept {
     return static_cast<const detail::list_hook<detail::backend_tag>&>(what).linked();
