@@ -66,7 +66,7 @@ task<> echo(net::tcp_stream& peer) {
 }
 
 task<> ask(net::tcp_stream& server, int questions) {
-    std::array<std::byte, 64> buffer;
+    std::array<std::byte, 64> buffer{};
     for (int i = 0; i != questions; ++i) {
         co_await with_timeout(1s, server.send(const_bytes(buffer)));
         co_await with_timeout(1s, server.recv_exactly(buffer));
@@ -101,7 +101,7 @@ TEST_P(TestClock, DoesNotMoveWhileBytesAreOnTheirWay) {
 task<> hear_nothing(test_clock& clock) {
     auto both = co_await connected();
     const time_point start = clock.now();
-    std::array<std::byte, 64> buffer;
+    std::array<std::byte, 64> buffer{};
     CO_EXPECT_ERROR(std::errc::timed_out, with_timeout(5s, both.client.recv(buffer)));
     CO_EXPECT_EQ(clock.now() - start, 5s);
     co_await both.server.send(const_bytes(buffer));
