@@ -13,7 +13,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <ostream>
 #include <random>
 #include <sennit/net/ip_address.hpp>
 #include <set>
@@ -21,14 +20,9 @@
 #include <utility>
 #include <vector>
 
-namespace sennit::net {
+#include "net/print_addresses.hpp"
 
-// Failures show the text, not the bytes.
-static void PrintTo(const ip_address& value, std::ostream* out) {
-    *out << value.to_string();
-}
-
-namespace address_test {
+namespace sennit::net::address_test {
 
 using namespace std::string_view_literals;
 
@@ -272,5 +266,4 @@ TEST(IpAddress, HashTellsAddressesApart) {
     EXPECT_EQ(hashes.size(), 7U);
 }
 
-}  // namespace address_test
-}  // namespace sennit::net
+}  // namespace sennit::net::address_test

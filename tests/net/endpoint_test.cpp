@@ -12,7 +12,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <ostream>
 #include <random>
 #include <sennit/net/endpoint.hpp>
 #include <stdexcept>
@@ -20,17 +19,9 @@
 #include <utility>
 #include <vector>
 
-namespace sennit::net {
+#include "net/print_addresses.hpp"
 
-// Failures show the text, not the bytes.
-static void PrintTo(const endpoint& value, std::ostream* out) {
-    *out << value.to_string();
-}
-static void PrintTo(const ip_address& value, std::ostream* out) {
-    *out << value.to_string();
-}
-
-namespace endpoint_test {
+namespace sennit::net::endpoint_test {
 
 using namespace std::string_view_literals;
 
@@ -329,7 +320,7 @@ TEST(Endpoint, BoundSocketsReportWhatTheyWereBoundTo) {
         EXPECT_EQ(abstract.local(), where);
     }
 
-    std::string directory = testing::TempDir() + "sennit-address-XXXXXX";
+    std::string directory = ::testing::TempDir() + "sennit-address-XXXXXX";
     ASSERT_NE(::mkdtemp(directory.data()), nullptr) << std::strerror(errno);
     ASSERT_LT(directory.size(), 100U);
     for (const std::size_t size : {directory.size() + 2, endpoint::max_unix_name}) {
@@ -371,5 +362,4 @@ TEST(Endpoint, UnboundUnixSenderIsUnnamed) {
     EXPECT_TRUE(endpoint::from_sockaddr(buffer.bytes.data(), length).is_unnamed());
 }
 
-}  // namespace endpoint_test
-}  // namespace sennit::net
+}  // namespace sennit::net::endpoint_test

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "support/on_backends.hpp"
+#include "support/sanitized.hpp"
 
 #include <sennit/channel.hpp>
 #include <sennit/event.hpp>
@@ -19,8 +20,8 @@ namespace sennit::testing::stack_depth_test {
 
 using namespace std::chrono_literals;
 
-constexpr int million = 1'000'000;
-constexpr int deep = 100'000;
+constexpr int million = is_sanitized ? 100'000 : 1'000'000;
+constexpr int deep = is_sanitized ? 20'000 : 100'000;
 
 class StackDepth : public OnBackends {};
 SENNIT_ON_ALL_BACKENDS(StackDepth);

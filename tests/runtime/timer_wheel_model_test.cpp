@@ -15,6 +15,7 @@
 #include <sennit/detail/timer.hpp>
 #include <sennit/time.hpp>
 
+#include "support/sanitized.hpp"
 #include "timer_wheel.hpp"
 
 namespace timer_wheel_model_test {
@@ -156,7 +157,7 @@ class model_check {
 };
 
 TEST(TimerWheelModel, MillionRandomOperationsAgreeWithASortedMap) {
-    constexpr int episodes = 100;
+    constexpr int episodes = sennit::testing::is_sanitized ? 20 : 100;
     std::mt19937_64 starts(1);
     std::size_t expiries = 0;
     for (std::uint64_t seed = 0; seed < episodes && !testing::Test::HasFailure(); ++seed) {
@@ -168,7 +169,7 @@ TEST(TimerWheelModel, MillionRandomOperationsAgreeWithASortedMap) {
         check.run(10'000);
         expiries += check.expiries();
     }
-    EXPECT_GT(expiries, 100'000u) << "the operations have to make timers expire to show anything";
+    EXPECT_GT(expiries, episodes * 1000u) << "the operations have to make timers expire to show anything";
 }
 
 }  // namespace timer_wheel_model_test

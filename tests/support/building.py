@@ -26,7 +26,7 @@ class BuildDirectory:
         self.path = BUILD_ROOT / name
         self.options = options
         self.compiler = compiler or os.environ.get("CXX", "g++")
-        self.environment = {**os.environ, "CXX": self.compiler, "NINJA_STATUS": "[%f/%t] "}
+        self.environment = {**fast_linker(), **os.environ, "CXX": self.compiler, "NINJA_STATUS": "[%f/%t] "}
 
     def build(self, targets=()):
         """Brings the targets up to date, all of them by default. Raises BuildFailed."""
@@ -104,6 +104,11 @@ class Progress:
     def end(self):
         if self.on_terminal:
             print("\r\x1b[K", end="", flush=True)
+
+
+def fast_linker():
+    """What has Meson take the linker that needs half the time of the usual one, where there is one."""
+    return {"CXX_LD": "gold"} if shutil.which("ld.gold") else {}
 
 
 def complaint(lines):

@@ -27,7 +27,7 @@ constexpr std::size_t largest_of_batches = 1024;  // at the peer; what is longer
 constexpr std::size_t small_room = 64;
 constexpr std::size_t room_of_turn = 30'000;
 constexpr duration longest_attempt = 10s;  // while things go wrong, as is the next
-constexpr duration longest_silence = 300ms;
+constexpr duration longest_lull = 300ms;
 constexpr duration shortest_wait = 20us;  // of those who cancel their receives
 
 /// What a datagram takes of a receive buffer of the kernel at the most.
@@ -232,7 +232,7 @@ task<> datagrams::receive(errand& what) {
     duration wait = shortest_wait;
     while (!what.missing.empty()) {
         if (!what.is_quiet) {
-            const bool heard = co_await move_on_after(longest_silence, receive_some(what));
+            const bool heard = co_await move_on_after(longest_lull, receive_some(what));
             if (!heard) co_return;
         } else if (what.is_impatient) {
             co_await move_on_after(wait, receive_some(what));

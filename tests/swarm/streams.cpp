@@ -26,8 +26,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t chunk = 5000;
-constexpr duration longest_silence = 10s;  // of a connection, while things go wrong
-constexpr duration promptly = 30s;         // whatever TCP still has to send again by then
+constexpr duration longest_echo = 10s;  // of a connection, while things go wrong
+constexpr duration promptly = 30s;      // whatever TCP still has to send again by then
 
 }  // namespace
 
@@ -128,7 +128,7 @@ task<> streams::transfer(std::size_t id, std::size_t size) {
             const auto done = co_await as_result(echo_once(size, talk));
             broken = done.error();
         } else {
-            const auto done = co_await as_result(with_timeout(longest_silence, echo_once(size, talk)));
+            const auto done = co_await as_result(with_timeout(longest_echo, echo_once(size, talk)));
             broken = done.error();
         }
         if (!broken) co_return;

@@ -106,7 +106,11 @@ class task_group final : public detail::task_owner {
   private:
     template <class Function, class... Arguments>
     static task<> run_kept(Function function, Arguments... arguments) {
-        co_await std::apply(function, std::tie(arguments...));  // std::invoke, which <functional> is too much for
+        if constexpr (sizeof...(Arguments) == 0) {
+            co_await function();
+        } else {
+            co_await std::apply(function, std::tie(arguments...));  // std::invoke, which <functional> is too much for
+        }
     }
 
     event_loop* loop_;

@@ -75,6 +75,12 @@ task<> expect_pattern(Stream& from, std::uint64_t total, unsigned seed) {
     EXPECT_EQ(wrong, 0U);
 }
 
+/// More than the buffers of a kernel and of a memory stream hold. Made once, since that takes longer than a check.
+inline const std::string& more_than_fits() {
+    static const std::string bytes(32 << 20, 'x');
+    return bytes;
+}
+
 /// How an operation failed; nothing when it did not.
 template <class Awaitable>
 task<std::error_code> error_of(Awaitable awaitable) {
@@ -159,7 +165,6 @@ class byte_stream_checks {
     }
 
     static task<> a_second_user_of_a_direction_is_refused(Stream& a, Stream& b) {
-        const std::string more_than_fits(32 << 20, 'x');
         std::array<char, 16> buffer;
         std::array<char, 16> other;
         co_await with_task_group([&](task_group& group) -> task<> {
@@ -167,7 +172,7 @@ class byte_stream_checks {
                 const std::size_t count = co_await a.recv(buffer);
                 EXPECT_EQ(std::string_view(buffer.data(), count), "for the first");
             });
-            group.spawn([&]() -> task<> { co_await a.send(more_than_fits); });
+            group.spawn([&]() -> task<> { co_await a.send(more_than_fits()); });
             co_await yield();
             const std::error_code reading = co_await error_of(a.recv(other));
             EXPECT_EQ(reading, std::errc::device_or_resource_busy);
@@ -177,7 +182,7 @@ class byte_stream_checks {
             EXPECT_EQ(ending, std::errc::device_or_resource_busy);
 
             co_await b.send("for the first");
-            std::size_t left = more_than_fits.size();
+            std::size_t left = more_than_fits().size();
             std::vector<char> large(1 << 20);
             while (left != 0) {
                 const std::size_t count = co_await b.recv(large);
@@ -234,7 +239,6 @@ class byte_stream_checks {
     }
 
     static task<> closing_wakes_the_own_side(Stream& a, Stream&) {
-        const std::string more_than_fits(32 << 20, 'x');
         co_await with_task_group([&](task_group& group) -> task<> {
             group.spawn([&]() -> task<> {
                 std::array<char, 16> buffer;
@@ -242,7 +246,7 @@ class byte_stream_checks {
                 EXPECT_EQ(error, std::errc::operation_canceled);
             });
             group.spawn([&]() -> task<> {
-                const std::error_code error = co_await error_of(a.send(more_than_fits));
+                const std::error_code error = co_await error_of(a.send(more_than_fits()));
                 EXPECT_EQ(error, std::errc::operation_canceled);
             });
             co_await yield();
@@ -282,10 +286,9 @@ class byte_stream_checks {
     }
 
     static task<> closing_wakes_a_sender_on_the_other_side(Stream& a, Stream& b) {
-        const std::string more_than_fits(32 << 20, 'x');
         co_await with_task_group([&](task_group& group) -> task<> {
             group.spawn([&]() -> task<> {
-                const std::error_code error = co_await error_of(a.send(more_than_fits));
+                const std::error_code error = co_await error_of(a.send(more_than_fits()));
                 const bool gone = error == std::errc::broken_pipe || error == std::errc::connection_reset;
                 EXPECT_TRUE(gone) << error.message();
             });
