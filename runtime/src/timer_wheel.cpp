@@ -27,10 +27,6 @@ namespace {
 // How many timers of a slot `next_deadline` looks at before it settles for the slot's start.
 constexpr int scan_limit = 16;
 
-std::uint64_t tick_of(time_point moment) noexcept {
-    return static_cast<std::uint64_t>(std::max(moment.time_since_epoch().count(), duration::rep{0}));
-}
-
 time_point time_of(std::uint64_t tick) noexcept {
     return time_point(duration(static_cast<duration::rep>(tick)));
 }
@@ -49,6 +45,7 @@ void timer_wheel::arm(timer& what, time_point deadline) noexcept {
     assert(!what.armed());
     what.deadline_ = deadline;
     ++size_;
+    quiet_until_ = 0;
     if (deadline == no_deadline) {
         append(never_list, what);
     } else {
@@ -67,14 +64,16 @@ bool timer_wheel::cancel(timer& what) noexcept {
     if (before == after) vacate(static_cast<std::size_t>(before - lists_.data()));
     what.previous_ = what.next_ = nullptr;
     --size_;
+    quiet_until_ = 0;
     return true;
 }
 
-std::size_t timer_wheel::advance(time_point now) noexcept {
+std::size_t timer_wheel::advance_to(std::uint64_t now) noexcept {
     assert(!advancing_);
     advancing_ = true;
+    quiet_until_ = 0;
     // The wheel's time never becomes no_deadline, or next_deadline could not tell "due now" from "never".
-    collect_due(std::max(std::min(tick_of(now), tick_of(no_deadline) - 1), base_));
+    collect_due(std::min(now, tick_of(no_deadline) - 1));
     // Only now is anybody told. What is armed from here on goes into the wheel, at the new time, and not into
     // this list; what is cancelled leaves the list like any other.
     std::size_t expired = 0;
@@ -88,12 +87,17 @@ std::size_t timer_wheel::advance(time_point now) noexcept {
     return expired;
 }
 
-time_point timer_wheel::next_deadline() const noexcept {
+time_point timer_wheel::find_next() const noexcept {
     if (occupied(due_list)) return time_of(base_);
     const std::size_t slot = first_slot();
-    if (slot == due_list) return no_deadline;
-    const time_point start = time_of(start_of(slot));
-    if (slot < slots_per_level) return start;  // At the lowest level a slot is one tick.
+    quiet_until_ = slot == due_list ? tick_of(no_deadline) : start_of(slot);
+    next_ = earliest_of(slot, time_of(quiet_until_));
+    return next_;
+}
+
+// The earliest deadline in a slot that begins at `start`; `start` where finding it would take long.
+time_point timer_wheel::earliest_of(std::size_t slot, time_point start) const noexcept {
+    if (slot < slots_per_level || slot == due_list) return start;  // At the lowest level a slot is one tick.
     time_point earliest = no_deadline;
     int scanned = 0;
     const timer_link& head = lists_[slot];

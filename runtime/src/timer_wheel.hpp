@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -36,13 +37,18 @@ class timer_wheel {
     /// in order of deadlines and, among equal ones, of arming. `expire` may arm and cancel any timers; it
     /// must not call `advance`. A `now` before the wheel's time counts as equal to it. Returns how many
     /// timers expired.
-    std::size_t advance(time_point now) noexcept;
+    std::size_t advance(time_point now) noexcept {
+        const std::uint64_t tick = std::max(tick_of(now), base_);
+        if (tick >= quiet_until_) return advance_to(tick);
+        base_ = tick;
+        return 0;
+    }
 
     /// A moment, not before the wheel's time, up to which `advance` need not be called: the earliest deadline
     /// when few timers are close to it, otherwise possibly an earlier moment. Advancing to that moment and
     /// asking again gets to the earliest deadline in at most ten steps. `no_deadline` when no timer can ever
     /// expire.
-    time_point next_deadline() const noexcept;
+    time_point next_deadline() const noexcept { return quiet_until_ == 0 ? find_next() : next_; }
 
     /// The number of armed timers, those armed for `no_deadline` included.
     std::size_t size() const noexcept { return size_; }
@@ -56,6 +62,13 @@ class timer_wheel {
     static constexpr std::size_t due_list = levels * slots_per_level;
     static constexpr std::size_t never_list = due_list + 1;
 
+    static std::uint64_t tick_of(time_point moment) noexcept {
+        return static_cast<std::uint64_t>(std::max(moment.time_since_epoch().count(), duration::rep{0}));
+    }
+
+    std::size_t advance_to(std::uint64_t now) noexcept;
+    time_point find_next() const noexcept;
+    time_point earliest_of(std::size_t slot, time_point start) const noexcept;
     bool occupied(std::size_t list) const noexcept;
     void mark(std::size_t list) noexcept;
     void vacate(std::size_t list) noexcept;
@@ -70,6 +83,10 @@ class timer_wheel {
     std::uint64_t base_ = 0;
     std::size_t size_ = 0;
     bool advancing_ = false;
+    // What find_next has found, until a timer is armed or moves: most turns of a loop do neither and are over long
+    // before a timer is due. No slot begins before quiet_until_; 0: it has to be found anew.
+    mutable std::uint64_t quiet_until_ = 0;
+    mutable time_point next_{};
     // Bit n of occupied_levels_: occupied_[n] is not zero. Bit n of occupied_[m]: list 64 * m + n is not
     // empty.
     std::uint64_t occupied_levels_ = 0;
