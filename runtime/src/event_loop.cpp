@@ -23,10 +23,6 @@ namespace sennit {
 
 namespace {
 
-// Coroutines resumed between two looks at the kernel and the timers: enough to make the system call cheap per
-// coroutine, few enough that tasks which only yield hold up I/O for some microseconds at most.
-constexpr int resumptions_per_turn = 256;
-
 /// The running loop of this thread: only to tell a loop that is run inside another what is wrong.
 thread_local constinit const event_loop* running_here = nullptr;
 
@@ -140,16 +136,21 @@ bool event_loop::run_due_and_ready() {
     // 3. What other threads have sent, and what is ready.
     const bool has_mail = mailbox_->has_mail();
     if (has_mail) read_mail();
-    const bool has_ready = !ready_.empty();
+    if (ready_.empty()) return has_mail;
     if (machine_ == nullptr) [[likely]] {
-        run_ready(resumptions_per_turn);
+        run_ready(budget_.resumptions());
     } else {
-        for (int budget = resumptions_per_turn; budget != 0 && !ready_.empty(); --budget) {
+        for (int left = budget_.resumptions(); left != 0 && !ready_.empty(); --left) {
             machine_->before_resumption();
             run_ready(1);
         }
     }
-    return has_mail || has_ready;
+    if (ready_.empty()) [[likely]] {
+        budget_.not_used_up();
+    } else {
+        budget_.used_up(io_->now());
+    }
+    return true;
 }
 
 void event_loop::run_ready(int most) {

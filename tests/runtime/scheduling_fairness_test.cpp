@@ -202,4 +202,60 @@ TEST_F(FairnessInTurns, TheBackendIsAskedBetweenALimitedNumberOfResumptions) {
     EXPECT_LE(turns, 300);
 }
 
+TEST_F(FairnessInTurns, ATaskThatComputesBetweenItsYieldsHoldsUpDescriptorsForNoLongerThanItComputes) {
+    bool done = false;
+    int late = 0;
+    run([&]() -> task<> {
+        co_await with_task_group([&](task_group& group) -> task<> {
+            group.spawn([&]() -> task<> {
+                static_cast<void>(co_await wait_readable(3));
+                done = true;
+            });
+            for (int i = 0; i != 200; ++i) {
+                world().spend(1ms);
+                co_await yield();
+            }
+            world().make_ready(3, 1);
+            for (; !done; ++late) {
+                world().spend(1ms);
+                co_await yield();
+            }
+        });
+    });
+    EXPECT_LE(late, 2);
+}
+
+TEST_F(FairnessInTurns, TasksThatDoLittleBetweenTheirYieldsHaveTheBackendAskedSeldom) {
+    constexpr int yields = 100'000;
+    run([&]() -> task<> {
+        co_await with_task_group([&](task_group& group) -> task<> {
+            for (int i = 0; i != 2; ++i) {
+                group.spawn([&]() -> task<> {
+                    for (int k = 0; k != yields / 2; ++k) {
+                        world().spend(100ns);
+                        co_await yield();
+                    }
+                });
+            }
+            co_return;
+        });
+    });
+    EXPECT_LE(world().waits(), yields / 500);
+}
+
+TEST_F(FairnessInTurns, ThePaceOfATurnIsLearnedAnew) {
+    const auto yield_often = [&](int yields, duration each) -> task<> {
+        for (int i = 0; i != yields; ++i) {
+            world().spend(each);
+            co_await yield();
+        }
+    };
+    run([&]() -> task<> {
+        co_await yield_often(100, 10ms);
+        const std::size_t before = world().waits();
+        co_await yield_often(100'000, 100ns);
+        EXPECT_LE(world().waits() - before, 200u);
+    });
+}
+
 }  // namespace sennit::testing::scheduling_fairness_test

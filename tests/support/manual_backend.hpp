@@ -39,6 +39,7 @@ class manual_backend final : public backend {
     }
 
     void wait(time_point deadline) override {
+        ++waits_;
         if (!ended_.empty()) {
             operation_list batch;
             batch.splice_back(ended_);
@@ -86,6 +87,9 @@ class manual_backend final : public backend {
     /// Time that passes while somebody computes.
     void spend(duration time) { now_ += time; }
 
+    /// How often the loop has asked what has happened.
+    std::size_t waits() const { return waits_; }
+
   private:
     using operation_list = detail::intrusive_list<operation, detail::backend_tag>;
 
@@ -104,6 +108,7 @@ class manual_backend final : public backend {
     time_point now_{std::chrono::hours(1)};
     std::atomic<bool> woken_{false};
     std::size_t in_flight_ = 0;
+    std::size_t waits_ = 0;
     std::int32_t answer_to_cancel_ = -ECANCELED;
     operation_list pending_;
     operation_list ended_;

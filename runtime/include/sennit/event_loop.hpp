@@ -13,6 +13,7 @@
 #include <sennit/detail/mailbox.hpp>
 #include <sennit/detail/misuse.hpp>
 #include <sennit/detail/ready_queue.hpp>
+#include <sennit/detail/turn_budget.hpp>
 #include <sennit/environment.hpp>
 #include <sennit/event_loop_options.hpp>
 #include <sennit/time.hpp>
@@ -171,6 +172,7 @@ class event_loop {
     detail::loop_mailbox* mailbox_ = nullptr;
     detail::ready_queue ready_;
     int resumptions_left_ = 0;  // of this turn
+    detail::turn_budget budget_;
     std::coroutine_handle<> transfer_;
     cancel_scope scope_;
     detail::intrusive_list<detail::loop_resource, detail::resource_tag> resources_;
