@@ -148,8 +148,11 @@ def targets(results):
         for name, most in micro.TARGETS.items():
             if values := result["micro"].get(name):
                 value = Value(values["ns"], values["ns_uncertainty"])
-                shown = f"{report.with_noise(value)} ns"
-                lines.append([name.replace("_", " "), "sennit", shown, f"{most} ns", verdict(value, most)])
+                shown, met = f"{report.with_noise(value)} ns", verdict(value, most)
+                if floor := values.get("floor_ns"):
+                    shown += f", {value.median / floor:.2f} of its floor"
+                    met += "; the floor alone is more" if floor > most else ""
+                lines.append([name.replace("_", " "), "sennit", shown, f"{most} ns", met])
     if result := results.with_table("compile"):
         ours, theirs, most = compiling.TARGET
         if ours in result["compile"] and theirs in result["compile"]:

@@ -3,6 +3,10 @@
 import candidates
 from summary import LEAST_PAIRS, Value, changes, measured_workloads, rows
 
+MICRO_REMARK = (
+    "A floor is the shortest code that does the same, without cancellation, reports, ownership or errors, measured in turns "
+    "with the operation."
+)
 COMPILE_REMARK = "sennit is a library beside the program; Asio is all in its headers, hence in the object."
 
 
@@ -150,10 +154,15 @@ def micro_table(result):
     lines = []
     for name, values in result["micro"].items():
         nanoseconds = Value(values["ns"], values["ns_uncertainty"])
+        floor, to_floor = "-", "-"
+        if "floor_ns" in values:
+            floor = with_noise(Value(values["floor_ns"], values["floor_ns_uncertainty"]))
+            to_floor = f"{values['ns'] / values['floor_ns']:.2f}"
         instructions = values.get("instructions")
         counted = "-" if instructions is None else f"{instructions:.1f}"
-        lines.append([name.replace("_", " "), with_noise(nanoseconds), counted])
-    return table(["operation", "ns", "instructions"], lines)
+        lines.append([name.replace("_", " "), with_noise(nanoseconds), floor, to_floor, counted])
+    header = ["operation", "ns", "floor, ns", "to its floor", "instructions"]
+    return f"{table(header, lines)}\n\n{MICRO_REMARK}"
 
 
 def compile_table(result):

@@ -18,18 +18,13 @@
 #include <vector>
 
 #include "operations.hpp"
+#include "use.hpp"
 
 namespace micro {
 
 namespace {
 
 using namespace sennit;
-
-/// Keeps the compiler from seeing what is done with a value.
-template <class T>
-void use(T&& value) {
-    asm volatile("" : : "g"(&value) : "memory");
-}
 
 /// Runs on a loop of its own. epoll, because valgrind knows its system calls; none of these operations makes one, but
 /// for the empty iteration.
@@ -232,11 +227,6 @@ class frame_allocation final : public operation {
         }
     }
 };
-
-template <class Operation>
-std::unique_ptr<operation> make() {
-    return std::make_unique<Operation>();
-}
 
 constexpr entry all[] = {
     {"await_ready_task", make<await_ready_task>, true},

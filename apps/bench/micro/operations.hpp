@@ -21,6 +21,13 @@ struct entry {
     bool one_thread;  ///< and so does the same instructions each time
 };
 
+template <class Operation>
+std::unique_ptr<operation> make() {
+    return std::make_unique<Operation>();
+}
+
 std::span<const entry> operations();
+/// What some of them would take by the shortest code that does the same; under the same names.
+std::span<const entry> floors();
 
 }  // namespace micro
