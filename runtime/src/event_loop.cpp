@@ -85,7 +85,7 @@ event_loop::~event_loop() {
 }
 
 void event_loop::check_usable() const {
-    if (thread_ != &detail::thread_marker) {
+    if (thread_ != detail::this_thread()) {
         throw std::logic_error("sennit::event_loop: used on a thread that did not make it; use post()");
     }
     if (running_here != nullptr) {

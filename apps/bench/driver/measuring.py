@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import candidates
+import workloads
 from noise import merge, percentile
 from pace import MOST_SLOWED, Pace
 
@@ -125,7 +126,8 @@ def take_sample(workload, candidate, settings):
     candidates.Absent."""
     if workload.load[0] == "idle":
         return take_idle_sample(workload, candidate, settings)
-    settings.pace.wait()
+    decisive = decisive_cores(workload, settings)
+    before = settings.pace.wait(decisive)
     cores = Cores({settings.server_core, *settings.load_cores})
     if workload.load[0] == "proxy":
         with Process(load_command(workload, settings, workload.connections), set(settings.load_cores)) as load:
@@ -138,13 +140,23 @@ def take_sample(workload, candidate, settings):
         with start_server(workload, candidate, settings) as server:
             port, backend = server.read_listening()
             reports = run_loads(workload, settings, port, server.child.pid)
-    values = values_of(reports)
+    machine = cores.since()
+    after = settings.pace.slowed()
+    slowed = {core: max(before[core], after[core]) for core in after}
     return {
         "backend": backend,
         "engine": reports[0]["engine"],
-        "values": values,
-        "contaminated": contamination(candidate, reports, cores.since(), settings.pace.slowed()),
+        "values": values_of(reports),
+        "load_slowed": round(max(slowed[core] for core in settings.load_cores), 3),
+        "contaminated": contamination(candidate, reports, machine, max(slowed[core] for core in decisive)),
     }
+
+
+def decisive_cores(workload, settings):
+    """Those on whose speed the figure depends by itself."""
+    if workload.figure is workloads.CPU:
+        return {settings.server_core}
+    return {settings.server_core, *settings.load_cores}
 
 
 def run_loads(workload, settings, port, server):

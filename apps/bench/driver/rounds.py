@@ -31,8 +31,10 @@ def measure_workload(workload, taking_part, settings, rounds, result, progress):
     """Appends the samples to the result as they are taken, so that what there is outlives an interruption."""
     taking_part = list(taking_part)
     for number in range(MOST_ROUNDS * rounds):
-        if number >= rounds and enough(result, workload, rounds):
-            return
+        if number >= rounds:
+            taking_part = in_need(taking_part, result, workload, rounds)
+            if not taking_part:
+                return
         # Each round begins with another, so that none always comes after the same one.
         turn = number % max(1, len(taking_part))
         for candidate in [*taking_part[turn:], *taking_part[:turn]]:
@@ -56,10 +58,15 @@ def measure_workload(workload, taking_part, settings, rounds, result, progress):
             )
 
 
-def enough(result, workload, rounds):
-    """Whoever asks for fewer rounds than a ratio needs wants a quick look."""
+def in_need(taking_part, result, workload, rounds):
+    """Those of whom too few samples were clean, and whom they are compared with. Whoever asks for fewer rounds than a
+    ratio needs wants a quick look."""
     pairs = fewest_clean_pairs(result, workload)
-    return pairs is None or pairs >= min(LEAST_PAIRS, rounds)
+    lacking = {name for name, count in pairs.items() if count < min(LEAST_PAIRS, rounds)}
+    if not lacking:
+        return []
+    raw = {name for names in candidates.RAW.values() for name in names}
+    return [candidate for candidate in taking_part if candidate.name in lacking | raw]
 
 
 def best_sample(workload, candidate, settings):

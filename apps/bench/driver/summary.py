@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import candidates
+import pace
 import workloads
 from noise import combine, median, uncertainty
 
@@ -94,7 +95,7 @@ def paired_ratio(rounds, others, key):
     samples where there are enough; otherwise of all, and undecided."""
     if rounds is others:
         return Value(1.0, None)
-    clean = ratios_of(clean_of(rounds), clean_of(others), key)
+    clean = ratios_of(*clean_pairs(rounds, others), key)
     decided = len(clean) >= LEAST_PAIRS
     return Value.of(clean if decided else ratios_of(rounds, others, key), decided)
 
@@ -107,15 +108,28 @@ def ratios_of(rounds, others, key):
     ]
 
 
+def clean_pairs(rounds, others):
+    """Of two candidates, what is clean in rounds in which it can be compared."""
+    ours, theirs = clean_of(rounds), clean_of(others)
+    numbers = [
+        number
+        for number in ours.keys() & theirs.keys()
+        if pace.alike(ours[number].get("load_slowed", 0), theirs[number].get("load_slowed", 0))
+    ]
+    return {number: ours[number] for number in numbers}, {number: theirs[number] for number in numbers}
+
+
 def fewest_clean_pairs(result, workload):
-    """Of a candidate with a raw program that it is compared with; None where there is nothing to compare."""
+    """Of each candidate with a raw program that it is compared with; of none that has nothing to be compared with."""
     all_of = samples_of(result, workload)
     key = workload.figure.key
-    counts = []
+    counts = {}
     for name, rounds in all_of.items():
         others = [best_raw(all_of, candidates.named(name).backend, key), all_of.get(candidates.LIMIT, {})]
-        counts += [len(ratios_of(clean_of(rounds), clean_of(other), key)) for other in others if other]
-    return min(counts, default=None)
+        pairs = [len(ratios_of(*clean_pairs(rounds, other), key)) for other in others if other]
+        if pairs:
+            counts[name] = min(pairs)
+    return counts
 
 
 def medians(values):

@@ -159,12 +159,12 @@ class event_loop {
     void run_ready(int most);
     void read_mail();
     void check_thread() const noexcept {
-        if (thread_ != &detail::thread_marker) [[unlikely]]
+        if (thread_ != detail::this_thread()) [[unlikely]]
             wrong_thread();
     }
     [[noreturn]] static void wrong_thread() noexcept;
 
-    const char* thread_ = &detail::thread_marker;
+    const void* thread_ = detail::this_thread();
     // What every turn looks at, and then the rest.
     backend* io_;
     simulated_machine* machine_;  // null on a real one
