@@ -62,6 +62,14 @@ def rows(result, workload):
     return found
 
 
+def rate_ratio(result, workload, race):
+    """Messages a second for each one of the other's; None when one of the two was not measured."""
+    all_of = samples_of(result, workload)
+    if race.ours not in all_of or race.theirs not in all_of:
+        return None
+    return paired_ratio(all_of[race.ours], all_of[race.theirs], "rate")
+
+
 def samples_of(result, workload):
     """By candidate and round."""
     found = {}

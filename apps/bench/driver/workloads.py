@@ -26,6 +26,15 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Race:
+    """How many messages a second sennit is meant to answer at least for each one of a peer."""
+
+    ours: str
+    theirs: str
+    least: float
+
+
+@dataclass(frozen=True)
 class Workload:
     name: str
     title: str
@@ -37,19 +46,30 @@ class Workload:
     message: str = "message"
     remark: str = ""  # to know when reading the table
     target: Target | None = None
+    races: tuple = ()
 
     def figure_title(self):
         return self.figure.title.format(message=self.message)
 
 
-def echo(name, title, connections, most, size=64, depth=1):
+def echo(name, title, connections, most, size=64, depth=1, races=()):
     load = ("tcp", "--depth", str(depth))
-    return Workload(name, title, "tcp", load, connections, size=size, target=Target(most))
+    return Workload(name, title, "tcp", load, connections, size=size, target=Target(most), races=races)
 
 
 WORKLOADS = (
     echo("echo-1", "TCP echo, 1 x 64 B", 1, most=1.00),
-    echo("echo-64", "TCP echo, 64 x 64 B", 64, most=1.02),
+    echo(
+        "echo-64",
+        "TCP echo, 64 x 64 B",
+        64,
+        most=1.02,
+        races=(
+            Race("sennit-uring", "asio-epoll", 1.35),
+            Race("sennit-uring", "asio-uring", 1.12),
+            Race("sennit-epoll", "asio-epoll", 1.10),
+        ),
+    ),
     echo("echo-1000", "TCP echo, 1000 x 64 B", 1000, most=1.02),
     echo("echo-16k", "TCP echo, 64 x 16 KiB", 64, size=16384, most=1.02),
     echo("echo-deep", "TCP echo, 64 x 64 B, 16 in flight on each", 64, depth=16, most=1.02),
