@@ -258,4 +258,26 @@ TEST_F(FairnessInTurns, ThePaceOfATurnIsLearnedAnew) {
     });
 }
 
+TEST_F(FairnessInTurns, TasksThatAreReadyTogetherShareATurnAgainWhenNobodyComputesAnyMore) {
+    constexpr std::size_t rounds = 50;
+    std::size_t before = 0;
+    const auto sleep_often = [&]() -> task<> {
+        for (std::size_t i = 0; i != rounds; ++i) co_await sleep_for(1s);
+    };
+    run([&]() -> task<> {
+        for (int i = 0; i != 100; ++i) {
+            world().spend(10ms);
+            co_await yield();
+        }
+        co_await sleep_for(1s);
+        before = world().waits();
+        co_await with_task_group([&](task_group& group) -> task<> {
+            group.spawn(sleep_often());
+            group.spawn(sleep_often());
+            co_return;
+        });
+    });
+    EXPECT_LE(world().waits() - before, rounds + 5);
+}
+
 }  // namespace sennit::testing::scheduling_fairness_test

@@ -127,7 +127,7 @@ def take_sample(workload, candidate, settings):
     if workload.load[0] == "idle":
         return take_idle_sample(workload, candidate, settings)
     decisive = decisive_cores(workload, settings)
-    before = settings.pace.wait(decisive)
+    before = settings.pace.wait()
     cores = Cores({settings.server_core, *settings.load_cores})
     if workload.load[0] == "proxy":
         with Process(load_command(workload, settings, workload.connections), set(settings.load_cores)) as load:

@@ -10,9 +10,9 @@ import subprocess
 import time
 
 MOST_SLOWED = 0.10  # beyond that a sample is contaminated
-MOST_UNLIKE = 0.15  # beyond that two samples had different load generators
+MOST_UNLIKE = 0.10  # beyond that two samples had different load generators
 LOOKS = 20  # at each core to begin with
-PATIENCE = 2.0  # seconds to wait for fast cores before a sample
+PATIENCE = 1.0  # seconds to wait for fast cores before a sample
 PAUSE = 0.05
 
 
@@ -46,12 +46,12 @@ class Pace:
         )
         return int(done.stdout)
 
-    def wait(self, cores):
-        """Until these cores are fast, or for so long that they are not going to be. Returns how slow each one is."""
+    def wait(self):
+        """Until the cores are fast, or for so long that they are not going to be. Returns how slow each one is."""
         deadline = time.monotonic() + PATIENCE
         while True:
             slowed = self.slowed()
-            if max(slowed[core] for core in cores) <= MOST_SLOWED or time.monotonic() >= deadline:
+            if max(slowed.values()) <= MOST_SLOWED or time.monotonic() >= deadline:
                 return slowed
             time.sleep(PAUSE)
 

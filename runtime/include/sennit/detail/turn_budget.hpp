@@ -13,11 +13,16 @@ class turn_budget {
 
     /// A turn has come to the limit at `now`, and more are ready.
     void used_up(time_point now) noexcept;
-    /// A turn has not, and nothing is known of the time until the next one.
-    void not_used_up() noexcept { one_after_another_ = false; }
+    /// A turn has not: few were ready, which is no reason to let fewer than a few share a turn.
+    void not_used_up() noexcept {
+        one_after_another_ = false;
+        if (resumptions_ < few) resumptions_ = few;
+    }
 
   private:
-    int resumptions_ = 32;
+    static constexpr int few = 8;
+
+    int resumptions_ = few;
     bool one_after_another_ = false;  ///< the turn before this one came to the limit too, at `last_`
     time_point last_{};
 };
