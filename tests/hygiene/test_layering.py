@@ -10,7 +10,7 @@ BACKENDS = ROOT / "runtime" / "src" / "backends"
 # Header, and the only files that may include it.
 RESERVED = (
     (r"liburing(\.h|/.*)", r"runtime/src/backends/uring\w*\.[ch]pp"),
-    (r"sys/epoll\.h", r"runtime/src/backends/epoll\w*\.[ch]pp"),
+    (r"sys/epoll\.h", r"(runtime/src/backends/epoll\w*|apps/bench/micro/floors)\.[ch]pp"),
     (r"(.*/)?uring_backend\.hpp", r"runtime/src/backends/(choose|uring\w*)\.[ch]pp"),
     (r"(.*/)?epoll_backend\.hpp", r"runtime/src/backends/(choose|epoll\w*)\.[ch]pp"),
     (r"CLI/.*", r"apps/common/\w+\.[ch]pp"),

@@ -216,7 +216,8 @@ TEST_F(FairnessInTurns, ATaskThatComputesBetweenItsYieldsHoldsUpDescriptorsForNo
                 co_await yield();
             }
             world().make_ready(3, 1);
-            for (; !done; ++late) {
+            while (!done) {
+                ++late;
                 world().spend(1ms);
                 co_await yield();
             }
