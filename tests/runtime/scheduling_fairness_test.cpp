@@ -27,7 +27,16 @@ using namespace std::chrono_literals;
 
 class Fairness : public OnBackends {};
 SENNIT_ON_ALL_BACKENDS(Fairness);
-class FairnessInTurns : public OnVirtualTime {};
+class FairnessInTurns : public OnVirtualTime {
+  protected:
+    /// Computes so often for so long, and yields each time.
+    task<> yield_often(int yields, duration each) {
+        for (int i = 0; i != yields; ++i) {
+            world().spend(each);
+            co_await yield();
+        }
+    }
+};
 
 task<> busy_until(const bool& done) {
     while (!done) co_await yield();
@@ -211,16 +220,9 @@ TEST_F(FairnessInTurns, ATaskThatComputesBetweenItsYieldsHoldsUpDescriptorsForNo
                 static_cast<void>(co_await wait_readable(3));
                 done = true;
             });
-            for (int i = 0; i != 200; ++i) {
-                world().spend(1ms);
-                co_await yield();
-            }
+            co_await yield_often(200, 1ms);
             world().make_ready(3, 1);
-            while (!done) {
-                ++late;
-                world().spend(1ms);
-                co_await yield();
-            }
+            for (; !done && late != 1000; ++late) co_await yield_often(1, 1ms);
         });
     });
     EXPECT_LE(late, 2);
@@ -230,14 +232,7 @@ TEST_F(FairnessInTurns, TasksThatDoLittleBetweenTheirYieldsHaveTheBackendAskedSe
     constexpr int yields = 100'000;
     run([&]() -> task<> {
         co_await with_task_group([&](task_group& group) -> task<> {
-            for (int i = 0; i != 2; ++i) {
-                group.spawn([&]() -> task<> {
-                    for (int k = 0; k != yields / 2; ++k) {
-                        world().spend(100ns);
-                        co_await yield();
-                    }
-                });
-            }
+            for (int i = 0; i != 2; ++i) group.spawn(yield_often(yields / 2, 100ns));
             co_return;
         });
     });
@@ -245,12 +240,6 @@ TEST_F(FairnessInTurns, TasksThatDoLittleBetweenTheirYieldsHaveTheBackendAskedSe
 }
 
 TEST_F(FairnessInTurns, ThePaceOfATurnIsLearnedAnew) {
-    const auto yield_often = [&](int yields, duration each) -> task<> {
-        for (int i = 0; i != yields; ++i) {
-            world().spend(each);
-            co_await yield();
-        }
-    };
     run([&]() -> task<> {
         co_await yield_often(100, 10ms);
         const std::size_t before = world().waits();
@@ -266,10 +255,7 @@ TEST_F(FairnessInTurns, TasksThatAreReadyTogetherShareATurnAgainWhenNobodyComput
         for (std::size_t i = 0; i != rounds; ++i) co_await sleep_for(1s);
     };
     run([&]() -> task<> {
-        for (int i = 0; i != 100; ++i) {
-            world().spend(10ms);
-            co_await yield();
-        }
+        co_await yield_often(100, 10ms);
         co_await sleep_for(1s);
         before = world().waits();
         co_await with_task_group([&](task_group& group) -> task<> {

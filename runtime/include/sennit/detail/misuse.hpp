@@ -9,9 +9,8 @@ namespace sennit::detail {
 void report(const char* message) noexcept;
 
 #if defined(__x86_64__)
-/// Tells threads apart without a system call. It is where the thread's variables begin, which the first of their words
-/// says itself (ELF Handling For Thread-Local Storage, 3.4.6): the address of a variable would be a call away from a
-/// shared library.
+/// Tells threads apart without a system call. It is the thread pointer, which stands in the word that it points to (ELF
+/// Handling For Thread-Local Storage, x86-64): the address of a variable would be a call away from a shared library.
 inline const void* this_thread() noexcept {
     const void* self;
     asm("mov %%fs:0, %0" : "=r"(self));
