@@ -252,16 +252,14 @@ TEST_F(FairnessInTurns, TasksThatAreReadyTogetherShareATurnAgainWhenNobodyComput
     constexpr std::size_t rounds = 50;
     std::size_t before = 0;
     const auto sleep_often = [&]() -> task<> {
-        for (std::size_t i = 0; i != rounds; ++i) co_await sleep_for(1s);
+        for (std::size_t i = 0; i != rounds; ++i) co_await sleep_for(10s);
     };
     run([&]() -> task<> {
-        co_await yield_often(100, 10ms);
-        co_await sleep_for(1s);
-        before = world().waits();
         co_await with_task_group([&](task_group& group) -> task<> {
             group.spawn(sleep_often());
             group.spawn(sleep_often());
-            co_return;
+            co_await yield_often(100, 10ms);
+            before = world().waits();
         });
     });
     EXPECT_LE(world().waits() - before, rounds + 5);
