@@ -81,9 +81,18 @@ void socket_core::end_receiving() noexcept {
     int size = 0;
     std::uint32_t length = sizeof size;
     const int done = loop_->io().get_option(fd_, SOL_SOCKET, SO_RCVBUF, &size, length);
-    had_arrived_ = done < 0 || size <= 0 ? static_cast<std::size_t>(-1) : static_cast<std::size_t>(size);
+    const std::size_t received_ahead = loop_->io().stop_receiving_ahead(fd_);
+    const bool is_known = done >= 0 && size > 0;
+    had_arrived_ = is_known ? static_cast<std::size_t>(size) + received_ahead : static_cast<std::size_t>(-1);
     socket_operation* const receiver = users_[static_cast<std::size_t>(direction::receiving)];
     if (receiver != nullptr) loop_->io().cancel(*receiver);
+}
+
+int socket_core::show_descriptor() noexcept {
+    if (closing_) return -1;
+    is_shown_ = true;
+    loop_->io().stop_receiving_ahead(fd_);
+    return fd_;
 }
 
 void socket_core::time_out(direction half) noexcept {
@@ -190,6 +199,7 @@ bool socket_operation::start_on_socket(sennit::detail::awaiting coroutine) noexc
     prepare();
     const bool receives = half_ == direction::receiving;
     if (receives && core_->receiving_ended()) do_not_wait(request_);
+    receives_ahead_ = receives && core_->may_receive_ahead();
     const bool nothing_to_do = wants_nothing(request_) || (receives && core_->all_received());
     const bool over_at_once = nothing_to_do && !where.scope->is_cancelled();
     if (!over_at_once && start(coroutine)) return true;
@@ -210,6 +220,7 @@ void socket_operation::finish_on_socket(std::int32_t result) noexcept {
     }
     if (result >= 0) {
         core_->mark_moved(half_);
+        if (half_ == direction::receiving) core_->note_received(result);
     } else if (result == -ECANCELED && core_->has_timed_out(half_) && !scope_cancelled() && core_->fd() >= 0) {
         result = -ETIMEDOUT;
     }

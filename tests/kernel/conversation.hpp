@@ -25,7 +25,7 @@ inline task<> serve_one(net::tcp_listener& listener) {
 
 inline task<> ask(net::endpoint where) {
     auto stream = co_await net::tcp_stream::connect(where);
-    for (const std::string question : {"first", "second", "third"}) {
+    for (const std::string question : {"first", "second", "third", "fourth", "fifth", "sixth", "seventh"}) {
         co_await stream.send(question);
         const std::string answer = co_await read_exactly(stream, question.size());
         if (answer.size() < question.size()) throw std::system_error(ECONNABORTED, std::system_category(), "no answer");

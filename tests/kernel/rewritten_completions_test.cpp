@@ -27,6 +27,8 @@ std::vector<int> other_answers(const io_uring_cqe& entry) {
         case uring_tag::accept: return {-EINTR, -EMFILE, -ENOMEM, -ECANCELED, -ECONNABORTED};
         case uring_tag::cancel: return entry.res == 0 ? std::vector<int>{-ENOENT, -EALREADY} : std::vector<int>{0};
         // The end of a stream can hide behind the lack of a buffer.
+        case uring_tag::standing:
+            return entry.res == 0 ? std::vector<int>{-ENOBUFS, -ECANCELED} : std::vector<int>{-ENOMEM};
         case uring_tag::lease: return entry.res == 0 ? std::vector<int>{-ENOBUFS} : std::vector<int>{-ENOMEM, -EINTR};
         default: return {};
     }
@@ -53,16 +55,17 @@ outcome run_once(plan wanted) {
     outcome result;
     completion_seam seam;
     seam.on_submission = [&](io_uring_sqe& entry) {
-        // An error of a multishot accept ends it. The kernel must think so too: so each brings one connection.
+        // An error of a multishot operation ends it. The kernel must think so too: so each completes once.
         if (entry.opcode == IORING_OP_ACCEPT) entry.ioprio &= static_cast<std::uint16_t>(~IORING_ACCEPT_MULTISHOT);
+        if (entry.opcode == IORING_OP_RECV) entry.ioprio &= static_cast<std::uint16_t>(~IORING_RECV_MULTISHOT);
         const bool transfers = entry.opcode == IORING_OP_SEND || entry.opcode == IORING_OP_RECV;
         if (!transfers || entry.len < 2 || ++result.transfers != wanted.transfer) return;
         entry.len = 1;
         result.rewritten = "one byte";
     };
     seam.on_completion = [&](io_uring_cqe& entry) {
-        const bool names_operation = (entry.user_data & ~uring_tag_mask) != 0;
-        if (!names_operation || ++result.completions != wanted.completion) return;
+        const bool is_own = static_cast<uring_tag>(entry.user_data & uring_tag_mask) == uring_tag::own;
+        if (entry.user_data == 0 || is_own || ++result.completions != wanted.completion) return;
         const std::vector<int> answers = other_answers(entry);
         if (wanted.way >= answers.size()) return;
         const bool has_descriptor = (entry.user_data & uring_tag_mask) == static_cast<std::uint64_t>(uring_tag::accept);
@@ -71,6 +74,7 @@ outcome run_once(plan wanted) {
         // Nobody is to hear of how a cancellation went, and of a buffer that was missing.
         const auto tag = static_cast<uring_tag>(entry.user_data & uring_tag_mask);
         result.must_go_on = tag == uring_tag::cancel || answers[wanted.way] == -ENOBUFS;
+        result.must_go_on = result.must_go_on || (tag == uring_tag::standing && answers[wanted.way] == -ECANCELED);
         entry.res = answers[wanted.way];
     };
     event_loop_options options;

@@ -99,6 +99,12 @@ class backend {
     virtual int get_option(int fd, int level, int name, void* value, std::uint32_t& size) noexcept = 0;
     /// shutdown(2), done before the call returns: wakes pending operations on the descriptor.
     virtual int shutdown(int fd, int how) noexcept = 0;
+    /// Whoever receives next asks the kernel itself, until an operation allows again that more is received than was
+    /// asked for. Gives the number of bytes that have been received in this way; they come first.
+    virtual std::size_t stop_receiving_ahead(int fd) noexcept {
+        static_cast<void>(fd);
+        return 0;
+    }
     /// close(2). No operation on the descriptor may be in flight. The kernel may see it as late as the next `wait`.
     virtual void close(int fd) noexcept = 0;
 

@@ -34,6 +34,10 @@ class operation : public detail::waiter, public detail::list_hook<detail::backen
     virtual void complete(completion done) noexcept;
 
     const request& what() const noexcept { return request_; }
+    /// For backends: whether this receive is one of many small ones on its stream, so that what arrives before the next
+    /// one may be received as well, and kept for it.
+    bool may_receive_ahead() const noexcept { return receives_ahead_; }
+
     const char* waiting_for() const noexcept override { return name_of(request_); }
     detail::wait_details details() const noexcept override;
 
@@ -78,6 +82,7 @@ class operation : public detail::waiter, public detail::list_hook<detail::backen
 
     request request_;
     std::int32_t result_ = 0;
+    bool receives_ahead_ = false;
 
   private:
     void throw_cancelled() const;

@@ -58,6 +58,7 @@ namespace sennit {
 namespace {
 
 constexpr unsigned most_completions_of_a_quiet_turn = 1;
+constexpr unsigned few_completions = 16;           // in a turn, so that the loop sleeps now and then
 constexpr unsigned most_waits_without_enter = 16;  // then it is the others' turn
 
 bool is_linked(const operation& what) noexcept {
@@ -73,18 +74,20 @@ void unlink(operation& what) noexcept {
 uring_backend::~uring_backend() {
     assert(in_flight_ == 0);
     // Also hands over the last closes. When even this fails, the end of the ring ends the polls.
-    for (const uring_tag tag : {uring_tag::wake, uring_tag::timer}) {
-        if (tag == uring_tag::timer && !polls_for_timer_) break;
+    standing_.for_each_armed([this](standing_stream& each) { disarm(each); });
+    for (const uring_errand poll : {uring_errand::wake, uring_errand::timer}) {
+        if (poll == uring_errand::timer && !polls_for_timer_) break;
         io_uring_sqe* entry = ring_.next_entry();
         if (entry == nullptr && ring_.submit() > 0) entry = ring_.next_entry();
         if (entry == nullptr) return;
-        io_uring_prep_cancel64(entry, static_cast<std::uint64_t>(tag), 0);
-        entry->user_data = static_cast<std::uint64_t>(uring_tag::nobody);
+        io_uring_prep_cancel64(entry, tagged(poll), 0);
+        entry->user_data = tagged(uring_errand::nobody);
     }
     do {
         if (!uring_ring::may_enter_again(ring_.submit_and_wait(no_deadline))) return;
         reap();
-    } while (polls_for_wakes_ || polls_for_timer_ || ring_.unsubmitted() != 0);
+        disarm_parked();
+    } while (polls_for_wakes_ || polls_for_timer_ || standing_.armed() != 0 || ring_.unsubmitted() != 0);
 }
 
 void uring_backend::cancel(operation& what) noexcept {
@@ -93,6 +96,8 @@ void uring_backend::cancel(operation& what) noexcept {
     state.cancel_requested = true;
     if (is_linked(what)) {
         unlink(what);
+        unsent_.push_back(what);
+    } else if (withdraw(what)) {
         unsent_.push_back(what);
     } else {
         submit_cancel(what, turn::behind_parked);
@@ -108,11 +113,12 @@ void uring_backend::submit_cancel(operation& what, turn when) noexcept {
 }
 
 void uring_backend::close(int fd) noexcept {
+    end_standing(fd);
     io_uring_sqe* const entry = ring_.next_entry();
     if (entry == nullptr) return kernel_backend::close(fd);
     io_uring_prep_close(entry, fd);
     entry->flags |= ring_.skip_success();
-    entry->user_data = static_cast<std::uint64_t>(uring_tag::nobody);
+    entry->user_data = tagged(uring_errand::nobody);
 }
 
 void uring_backend::wait(time_point deadline) {
@@ -125,16 +131,21 @@ void uring_backend::wait(time_point deadline) {
     submit_parked();
     const bool lends = lend_buffers();
     const bool called = run_calls();
+    const bool answered = answer();
+    const bool disarms = standing_.armed() != 0 && disarm_parked();
     if (!polls_for_wakes_) [[unlikely]]
-        polls_for_wakes_ = poll_for(uring_tag::wake, wake_descriptor());
+        polls_for_wakes_ = poll_for(uring_errand::wake, wake_descriptor());
 
-    // Whose call has ended goes on first, with a call most likely: the kernel would be asked for nothing.
-    const bool only_called = called && !delivers && !lends && calls_.empty() && parked_.empty();
-    if (only_called && ring_.unsubmitted() == 0 && ++waits_without_enter_ < most_waits_without_enter) return;
+    // Whose call has ended goes on first, with a call most likely: the kernel would be asked for nothing. So does who
+    // was answered.
+    const bool without_kernel = (called || answered) && !delivers && !lends && calls_.empty() && parked_.empty();
+    if (without_kernel && ring_.unsubmitted() == 0 && ++waits_without_enter_ < most_waits_without_enter) return;
     waits_without_enter_ = 0;
 
     // What could not be handed over must not be slept on.
-    if (delivers || lends || called || !parked_.empty() || !polls_for_wakes_) deadline = time_point::min();
+    const bool delivered = delivers || lends || called || answered;
+    const bool left = !parked_.empty() || !answered_.empty() || disarms || !polls_for_wakes_;
+    if (delivered || left) deadline = time_point::min();
     enter(limit_of_sleep(deadline));
     if (parked_.empty() && ring_.unsubmitted() == 0) due_shutdowns_.splice_back(shutdowns_);
     const unsigned completions = reap();
@@ -143,9 +154,10 @@ void uring_backend::wait(time_point deadline) {
     // on the ring must hear of both.
     const bool lends_more = !unlent_.empty() && (group_.available() != 0 || pool_->can_take());
     const bool host_sleeps_on_it = ring_.poll_descriptor() >= 0 && ring_.unsubmitted() != 0;
-    if (lends_more || !calls_.empty() || host_sleeps_on_it) [[unlikely]]
+    if (lends_more || !calls_.empty() || !answered_.empty() || host_sleeps_on_it) [[unlikely]]
         wake();
     may_hold_send_ = completions <= most_completions_of_a_quiet_turn;
+    few_completions_ = completions <= few_completions;
 }
 
 /// Makes the system call for the only thing that was submitted in this turn, if that is a send. Whether it is over.
@@ -190,12 +202,12 @@ void uring_backend::submit_parked() {
     }
 }
 
-/// Has each edge of the descriptor come as a completion with this tag. Whether there was an entry for that.
-bool uring_backend::poll_for(uring_tag tag, int fd) noexcept {
+/// Has each edge of the descriptor come as a completion of this errand. Whether there was an entry for that.
+bool uring_backend::poll_for(uring_errand what, int fd) noexcept {
     io_uring_sqe* entry = ring_.next_entry();
     if (entry == nullptr && ring_.submit() > 0) entry = ring_.next_entry();
     if (entry == nullptr) return false;
-    uring_ring::prepare_poll(*entry, tag, fd);
+    uring_ring::prepare_poll(*entry, what, fd);
     return true;
 }
 
@@ -205,7 +217,7 @@ time_point uring_backend::limit_of_sleep(time_point deadline) noexcept {
     if (!far_timer_.ends_by(deadline)) {
         if (deadline - now() < far_timer::far || !far_timer_.set(deadline)) return deadline;
     }
-    if (!polls_for_timer_) polls_for_timer_ = poll_for(uring_tag::timer, far_timer_.descriptor());
+    if (!polls_for_timer_) polls_for_timer_ = poll_for(uring_errand::timer, far_timer_.descriptor());
     return polls_for_timer_ ? no_deadline : deadline;
 }
 
@@ -227,11 +239,19 @@ unsigned uring_backend::reap() noexcept {
             case uring_tag::accept: return on_accept(named(user_data), result, more);
             case uring_tag::call: return on_call(named(user_data), result);
             case uring_tag::cancel: return on_cancel(named(user_data), result);
-            case uring_tag::wake: polls_for_wakes_ = more; return;
-            case uring_tag::timer: polls_for_timer_ = more; return far_timer_.has_ended();
-            case uring_tag::nobody: return;
+            case uring_tag::standing: return on_standing(standing_.at(number_in(user_data)), result, flags);
+            case uring_tag::disarm: return on_disarm(standing_.at(number_in(user_data)), result);
+            case uring_tag::own: return on_errand(static_cast<uring_errand>(number_in(user_data)), more);
         }
     });
+}
+
+void uring_backend::on_errand(uring_errand what, bool more) noexcept {
+    switch (what) {
+        case uring_errand::wake: polls_for_wakes_ = more; return;
+        case uring_errand::timer: polls_for_timer_ = more; return far_timer_.has_ended();
+        case uring_errand::nobody: return;
+    }
 }
 
 /// Goes on with those that wait for a buffer, as far as there are buffers. Whether the next enter must not sleep.

@@ -9,6 +9,7 @@
 
 #include "far_timer.hpp"
 #include "kernel_backend.hpp"
+#include "standing_receives.hpp"
 #include "try_first.hpp"
 #include "uring_buffers.hpp"
 #include "uring_ring.hpp"
@@ -25,6 +26,7 @@ class uring_backend final : public kernel_backend {
         : kernel_backend(socket_mode::blocking),
           pool_(detail::buffer_pool::make(buffers)),
           group_(*pool_),
+          standing_(pool_->most()),
           ring_(options, wake_descriptor()) {}
     ~uring_backend() override;
 
@@ -37,6 +39,7 @@ class uring_backend final : public kernel_backend {
     std::size_t in_flight() const noexcept override { return in_flight_; }
     int poll_descriptor() const noexcept override { return ring_.poll_descriptor(); }
     void close(int fd) noexcept override;
+    std::size_t stop_receiving_ahead(int fd) noexcept override;
 
   private:
     /// Whether those that wait in `parked_` go first.
@@ -45,16 +48,18 @@ class uring_backend final : public kernel_backend {
 
     void fill_in(operation& what, turn when) noexcept;
     void receive_into_group(operation& what) noexcept;
+    void receive_once(operation& what) noexcept;
     void poll_before_call(operation& what) noexcept;
     io_uring_sqe* entry_for(operation& what, turn when) noexcept;
     void submit_cancel(operation& what, turn when) noexcept;
     void deliver_unsent() noexcept;
     void submit_parked();
     bool send_lone() noexcept;
-    bool poll_for(uring_tag tag, int fd) noexcept;
+    bool poll_for(uring_errand what, int fd) noexcept;
     time_point limit_of_sleep(time_point deadline) noexcept;
     void enter(time_point deadline);
     unsigned reap() noexcept;
+    void on_errand(uring_errand what, bool more) noexcept;
     void run_shutdowns() noexcept;
     bool run_calls() noexcept;
     void call(operation& what) noexcept;
@@ -65,6 +70,21 @@ class uring_backend final : public kernel_backend {
     void on_single(operation& what, std::int32_t result, detail::pooled_buffer* buffer = nullptr) noexcept;
     void on_accept(operation& what, std::int32_t result, bool more) noexcept;
     void on_cancel(operation& what, std::int32_t result) noexcept;
+
+    // Receives that stay armed: uring_standing.cpp.
+    bool receives_from_standing(operation& what, turn when) noexcept;
+    bool arm(operation& what, int fd, turn when) noexcept;
+    void disarm(standing_stream& stream) noexcept;
+    bool disarm_parked() noexcept;
+    void on_disarm(standing_stream& stream, std::int32_t result) noexcept;
+    void on_standing(standing_stream& stream, std::int32_t result, std::uint32_t flags) noexcept;
+    void append(standing_stream& stream, detail::pooled_buffer& buffer, std::int32_t filled) noexcept;
+    detail::pooled_buffer& take_first(standing_stream& stream) noexcept;
+    void give(standing_stream& stream, operation& what) noexcept;
+    bool answer() noexcept;
+    bool withdraw(operation& what) noexcept;
+    void end_standing(int fd) noexcept;
+
     void finish(operation& what, std::int32_t result, detail::pooled_buffer* buffer = nullptr) noexcept;
 
     std::size_t in_flight_ = 0;
@@ -81,9 +101,12 @@ class uring_backend final : public kernel_backend {
     operation_list shutdowns_;
     operation_list due_shutdowns_;  ///< the kernel has all that was submitted before them
     operation_list unlent_;         ///< receives that wait for a buffer, in order
+    operation_list answered_;       ///< receives for which there is something already
+    bool few_completions_ = true;   ///< in the turn before
     far_timer far_timer_;
     detail::buffer_pool::owner pool_;
     uring_buffers group_;
+    standing_receives standing_;
     uring_ring ring_;
 };
 

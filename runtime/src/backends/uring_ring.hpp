@@ -31,6 +31,7 @@ class uring_ring {
     /// for.
     int poll_descriptor() const noexcept { return pollable_ ? ring_.ring_fd : -ENOTSUP; }
     bool has_multishot_accept() const noexcept { return multishot_accept_; }
+    bool has_multishot_receive() const noexcept { return multishot_receive_; }
     /// Whether it is worth asking for a group of buffers.
     bool may_have_buffers() const noexcept { return rung_ != uring_options::rung::plain; }
     /// Lets the kernel take buffers for receives that name `group` from the `entries` at `memory`. 0 or a negated errno
@@ -48,7 +49,7 @@ class uring_ring {
     unsigned unsubmitted() const noexcept { return io_uring_sq_ready(&ring_); }
 
     /// Fills in a poll on `fd` that completes each time it becomes readable anew.
-    static void prepare_poll(io_uring_sqe& entry, uring_tag tag, int fd) noexcept;
+    static void prepare_poll(io_uring_sqe& entry, uring_errand what, int fd) noexcept;
 
     /// Whether the outcome of an enter leaves the ring as good as it was: the next one may do better.
     static bool may_enter_again(int outcome) noexcept {
@@ -100,6 +101,7 @@ class uring_ring {
     unsigned base_flags_ = 0;  ///< of every enter
     bool absolute_timeout_ = true;
     bool multishot_accept_ = false;
+    bool multishot_receive_ = false;
     bool pollable_ = false;
     std::uint8_t skip_success_ = 0;
     uring_options::rung rung_;

@@ -125,14 +125,19 @@ uring_ring::uring_ring(const uring_options& options, int wake_descriptor) : urin
     const answer nothing = ask([](io_uring_sqe& entry) { io_uring_prep_nop(&entry); });
     if (nothing.result != 0) fail_test("a NOP fails");
 
-    // An event descriptor is no socket; but the flags of an accept are looked at before its descriptor is.
+    // An event descriptor is no socket; but the flags of an accept and a receive are looked at before that.
     const answer accepted =
         ask([&](io_uring_sqe& entry) { io_uring_prep_multishot_accept(&entry, wake_descriptor, nullptr, nullptr, 0); });
     // Kernels of the last rung have no multishot accept; forcing the rung shows what they do.
     multishot_accept_ = rung_ != rung::plain && accepted.result == -ENOTSOCK;
+    const answer received = ask([&](io_uring_sqe& entry) {
+        io_uring_prep_recv_multishot(&entry, wake_descriptor, nullptr, 0, 0);
+        entry.flags |= IOSQE_BUFFER_SELECT;
+    });
+    multishot_receive_ = rung_ != rung::plain && received.result == -ENOTSOCK;
 
     ::eventfd_write(wake_descriptor, 1);
-    const answer woken = ask([&](io_uring_sqe& entry) { prepare_poll(entry, uring_tag::wake, wake_descriptor); });
+    const answer woken = ask([&](io_uring_sqe& entry) { prepare_poll(entry, uring_errand::wake, wake_descriptor); });
     if (woken.result < 0 || (woken.flags & IORING_CQE_F_MORE) == 0) fail_test("no multishot poll");
 }
 
@@ -180,9 +185,9 @@ int uring_ring::register_buffers(void* memory, unsigned entries, std::uint16_t g
     return io_uring_register_buf_ring(&ring_, &where, 0);
 }
 
-void uring_ring::prepare_poll(io_uring_sqe& entry, uring_tag tag, int fd) noexcept {
+void uring_ring::prepare_poll(io_uring_sqe& entry, uring_errand what, int fd) noexcept {
     io_uring_prep_poll_multishot(&entry, fd, POLLIN);
-    entry.user_data = static_cast<std::uint64_t>(tag);
+    entry.user_data = tagged(what);
 }
 
 std::string uring_ring::describe() const {

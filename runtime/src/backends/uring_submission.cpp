@@ -49,11 +49,17 @@ class uring_backend::submission {
         });
     }
     void operator()(const recv_request& request) const noexcept {
+        if (!io_.receives_from_standing(what_, when_)) once(request);
+    }
+    void once(const recv_request& request) const noexcept {
         prepare(uring_tag::single, [&](io_uring_sqe* entry) {
             io_uring_prep_recv(entry, request.fd, request.data, transfer_size(request.size), request.flags);
         });
     }
     void operator()(const recv_lease_request& request) const noexcept {
+        if (!io_.receives_from_standing(what_, when_)) once(request);
+    }
+    void once(const recv_lease_request& request) const noexcept {
         if (io_.group_.open(io_.ring_)) {
             if (io_.group_.available() == 0) io_.group_.refill();
             if (io_.unlent_.empty() && io_.group_.available() != 0) return receive_into_group(request);
@@ -125,6 +131,13 @@ void uring_backend::fill_in(operation& what, turn when) noexcept {
 
 void uring_backend::receive_into_group(operation& what) noexcept {
     submission(*this, what, turn::behind_parked).receive_into_group(std::get<recv_lease_request>(what.what()));
+}
+
+/// A receive that ends with what it brings.
+void uring_backend::receive_once(operation& what) noexcept {
+    const submission entry(*this, what, turn::behind_parked);
+    if (const auto* const recv = std::get_if<recv_request>(&what.what())) entry.once(*recv);
+    if (const auto* const lease = std::get_if<recv_lease_request>(&what.what())) entry.once(*lease);
 }
 
 /// Has the kernel say when the call of a batch is worth a try.

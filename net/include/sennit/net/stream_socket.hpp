@@ -82,8 +82,10 @@ class stream_socket {
     int receive_buffer_size() const;
     int send_buffer_size() const;
 
-    /// The descriptor, for options that have no function here; -1 when closed. It stays the stream's.
-    int native_handle() const noexcept { return fd(); }
+    /// The descriptor, for options that have no function here; -1 when closed. It stays the stream's. To read from it
+    /// ask for it before the first `recv`: where small messages come one after the other, the loop may have received
+    /// what nobody has asked for yet, which comes with the next `recv`. From this call on it does so no more.
+    int native_handle() const noexcept { return core_ ? core_->show_descriptor() : -1; }
 
     /// For the library.
     const detail::socket_ref& core() const noexcept { return core_; }

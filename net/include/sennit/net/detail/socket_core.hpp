@@ -44,6 +44,22 @@ class socket_core final : public sennit::detail::loop_resource {
     void resume_receiving() noexcept { receiving_ended_ = false; }
     bool receiving_ended() const noexcept { return receiving_ended_; }
 
+    /// What one receive has brought.
+    void note_received(std::int32_t bytes) noexcept {
+        if (bytes <= most_of_a_small_receive) {
+            small_receives_ += small_receives_ < enough_small_receives ? 1 : 0;
+        } else {
+            small_receives_ = 0;
+        }
+    }
+    /// Whether the backend may receive more than it is asked for: on a stream of small messages that only this
+    /// library reads from.
+    bool may_receive_ahead() const noexcept {
+        return small_receives_ == enough_small_receives && !receiving_ended_ && !is_shown_;
+    }
+    /// The descriptor becomes known outside the library, which may read from it.
+    int show_descriptor() noexcept;
+
     /// Gives the descriptor to the caller; this socket is closed then. Nothing may be in flight.
     int take_descriptor() noexcept;
 
@@ -90,6 +106,10 @@ class socket_core final : public sennit::detail::loop_resource {
     }
 
   private:
+    // What is copied once more, from the loop's buffer to the receiver's, is to take less time than it saves.
+    static constexpr std::int32_t most_of_a_small_receive = 2048;
+    static constexpr std::uint8_t enough_small_receives = 4;
+
     ~socket_core() = default;
     static constexpr std::uint8_t bit(direction half) noexcept {
         return static_cast<std::uint8_t>(1u << static_cast<unsigned>(half));
@@ -112,6 +132,8 @@ class socket_core final : public sennit::detail::loop_resource {
     std::uint16_t leases_ = 0;
     std::uint8_t moved_ = bit(direction::receiving) | bit(direction::sending);
     std::uint8_t timed_out_ = 0;
+    std::uint8_t small_receives_ = 0;  // one after the other, as far as they count
+    bool is_shown_ = false;
 };
 
 /// A counted reference to a socket; the last one closes it.

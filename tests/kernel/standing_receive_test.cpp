@@ -1,0 +1,96 @@
+// When a receive stays armed and when it does not, seen by the entries that the kernel is handed.
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include <sennit/net/tcp.hpp>
+#include <sennit/when_all.hpp>
+
+#include "completion_seam.hpp"
+#include "kernel_test.hpp"
+#include "support/sockets.hpp"
+
+namespace sennit::testing::standing_receive_test {
+
+/// What the kernel was asked for, and what it said.
+struct counted {
+    std::size_t standing = 0;
+    std::size_t receives = 0;  // those that end with what they bring
+    std::size_t completions = 0;
+};
+
+class StandingReceive : public ::testing::Test {
+  protected:
+    /// Runs `body` while counting what is received.
+    template <class Body>
+    void run(Body body) {
+        completion_seam seam;
+        seam.on_submission = [this](io_uring_sqe& entry) {
+            if (entry.opcode != IORING_OP_RECV || entry.user_data == 0) return;  // 0: the self-test
+            ++((entry.ioprio & IORING_RECV_MULTISHOT) != 0 ? count_.standing : count_.receives);
+        };
+        seam.on_completion = [this](io_uring_cqe&) { ++count_.completions; };
+        event_loop_options options;
+        options.backend = backend_kind::io_uring;
+        try {
+            event_loop loop(options);
+            loop.run(with_timeout(patience, body()));
+        } catch (const std::system_error& error) {
+            GTEST_SKIP() << error.what();
+        }
+        if (count_.completions == 0) GTEST_SKIP() << "liburing is a part of the library: nothing gets between";
+    }
+
+    const counted& count() const { return count_; }
+
+  private:
+    counted count_;
+};
+
+constexpr std::size_t rounds = 200;
+
+/// Questions of this size, each answered before the next one comes.
+task<> talk(net::tcp_stream& asks, net::tcp_stream& answers, std::size_t size) {
+    const std::string question = noise(size);
+    for (std::size_t i = 0; i != rounds; ++i) {
+        const auto ask = [&]() -> task<> {
+            co_await asks.send(question);
+            const std::string answer = co_await read_exactly(asks, 3);
+            EXPECT_EQ(answer, "yes");
+        };
+        const auto reply = [&]() -> task<> {
+            std::string buffer(65536, '?');
+            std::size_t got = 0;
+            while (got < size) got += co_await answers.recv(buffer);
+            co_await answers.send("yes");
+        };
+        co_await when_all(reply(), ask());
+    }
+}
+
+TEST_F(StandingReceive, ServesAConversationOfSmallMessages) {
+    run([]() -> task<> {
+        auto pair = co_await tcp_pair();
+        co_await talk(pair.first, pair.second, 64);
+    });
+    if (IsSkipped()) return;
+    EXPECT_GT(count().standing, 0U);
+    EXPECT_LT(count().standing + count().receives, rounds / 4) << "for both ends";
+}
+
+TEST_F(StandingReceive, IsNotThereForLargeMessages) {
+    run([]() -> task<> {
+        auto pair = co_await tcp_pair();
+        static_cast<void>(pair.first.native_handle());  // the one that is answered receives small messages
+        co_await talk(pair.first, pair.second, 16384);
+    });
+    if (IsSkipped()) return;
+    EXPECT_EQ(count().standing, 0U);
+    EXPECT_GE(count().receives, 2 * rounds);
+}
+
+}  // namespace sennit::testing::standing_receive_test
