@@ -132,7 +132,7 @@ void uring_backend::wait(time_point deadline) {
     const bool lends = lend_buffers();
     const bool called = run_calls();
     const bool answered = answer();
-    const bool disarms = standing_.armed() != 0 && disarm_parked();
+    const bool disarms = disarm_parked();
     if (!polls_for_wakes_) [[unlikely]]
         polls_for_wakes_ = poll_for(uring_errand::wake, wake_descriptor());
 

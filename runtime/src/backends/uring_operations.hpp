@@ -103,6 +103,7 @@ class uring_backend final : public kernel_backend {
     operation_list unlent_;         ///< receives that wait for a buffer, in order
     operation_list answered_;       ///< receives for which there is something already
     bool few_completions_ = true;   ///< in the turn before
+    bool disarms_are_parked_ = false;
     far_timer far_timer_;
     detail::buffer_pool::owner pool_;
     uring_buffers group_;

@@ -92,7 +92,10 @@ void uring_backend::disarm(standing_stream& stream) noexcept {
     io_uring_sqe* entry = ring_.next_entry();
     if (entry == nullptr && ring_.submit() > 0) entry = ring_.next_entry();
     stream.disarm_parked = entry == nullptr;
-    if (stream.disarm_parked) return;
+    if (entry == nullptr) {
+        disarms_are_parked_ = true;
+        return;
+    }
     const std::uint64_t number = standing_.number_of(stream);
     io_uring_prep_cancel64(entry, tagged(number, uring_tag::standing), 0);
     entry->flags |= ring_.skip_success();
@@ -101,14 +104,14 @@ void uring_backend::disarm(standing_stream& stream) noexcept {
 
 /// Has the receives end that could not be cancelled for want of an entry. Whether that is still so.
 bool uring_backend::disarm_parked() noexcept {
-    bool parked = false;
+    if (!std::exchange(disarms_are_parked_, false)) [[likely]]
+        return false;
     standing_.for_each_armed([&](standing_stream& stream) {
         if (!stream.disarm_parked) return;
         stream.disarmed = false;
         disarm(stream);
-        parked = parked || stream.disarm_parked;
     });
-    return parked;
+    return disarms_are_parked_;
 }
 
 void uring_backend::on_disarm(standing_stream& stream, std::int32_t result) noexcept {
