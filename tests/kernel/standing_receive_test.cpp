@@ -10,6 +10,7 @@
 #include <sennit/net/tcp.hpp>
 #include <sennit/when_all.hpp>
 
+#include "backends/uring_tag.hpp"
 #include "completion_seam.hpp"
 #include "kernel_test.hpp"
 #include "support/sockets.hpp"
@@ -21,6 +22,7 @@ struct counted {
     std::size_t standing = 0;
     std::size_t receives = 0;  // those that end with what they bring
     std::size_t completions = 0;
+    std::size_t brought = 0;  // by standing receives: times, not bytes
 };
 
 class StandingReceive : public ::testing::Test {
@@ -33,7 +35,11 @@ class StandingReceive : public ::testing::Test {
             if (entry.opcode != IORING_OP_RECV || entry.user_data == 0) return;  // 0: the self-test
             ++((entry.ioprio & IORING_RECV_MULTISHOT) != 0 ? count_.standing : count_.receives);
         };
-        seam.on_completion = [this](io_uring_cqe&) { ++count_.completions; };
+        seam.on_completion = [this](const io_uring_cqe& entry) {
+            ++count_.completions;
+            const bool standing = static_cast<uring_tag>(entry.user_data & uring_tag_mask) == uring_tag::standing;
+            if (standing && entry.res > 0) ++count_.brought;
+        };
         event_loop_options options;
         options.backend = backend_kind::io_uring;
         try {
@@ -80,6 +86,27 @@ TEST_F(StandingReceive, ServesAConversationOfSmallMessages) {
     if (IsSkipped()) return;
     EXPECT_GT(count().standing, 0U);
     EXPECT_LT(count().standing + count().receives, rounds / 4) << "for both ends";
+}
+
+TEST_F(StandingReceive, EndsWhenNobodyReceives) {
+    std::size_t unasked = 0;
+    run([&]() -> task<> {
+        auto pair = co_await tcp_pair();
+        co_await talk(pair.first, pair.second, 64);
+        const std::size_t before = count().brought;
+        std::string all;
+        for (int i = 0; i != 20; ++i) {
+            const std::string message = "message " + std::to_string(i);
+            co_await pair.first.send(message);
+            co_await settle();
+            all += message;
+        }
+        unasked = count().brought - before;
+        const std::string got = co_await read_exactly(pair.second, all.size());
+        EXPECT_EQ(got, all);
+    });
+    if (IsSkipped()) return;
+    EXPECT_EQ(unasked, 2U);
 }
 
 TEST_F(StandingReceive, IsNotThereForLargeMessages) {

@@ -1,7 +1,8 @@
 // Streams on which small messages go to and fro. On such a one io_uring may receive what nobody has asked for yet. No
 // backend may let that be seen: order, ends, errors, cancellation and the peer's being slowed down are as ever.
 
-#include <array>
+#include <netinet/tcp.h>
+
 #include <chrono>
 #include <optional>
 #include <string>
@@ -27,6 +28,14 @@ class Conversation : public SocketTest {
     std::optional<net::tcp_stream> outlives_the_loop_;
 };
 SENNIT_ON_ALL_BACKENDS(Conversation);
+
+/// A stream and a peer whose small messages leave at once.
+task<std::pair<net::tcp_stream, raw_socket>> stream_and_peer() {
+    auto pair = co_await tcp_with_raw_peer();
+    const int on = 1;
+    raw_calls::set_option(pair.second.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    co_return pair;
+}
 
 task<std::string> receive(net::tcp_stream& stream, std::size_t most = 64) {
     std::string buffer(most, '?');
@@ -55,14 +64,14 @@ task<> talk(net::tcp_stream& stream, raw_socket& peer, int times = 10) {
 
 TEST_P(Conversation, GoesOn) {
     run([]() -> task<> {
-        auto pair = co_await tcp_with_raw_peer();
+        auto pair = co_await stream_and_peer();
         co_await talk(pair.first, pair.second, 300);
     });
 }
 
 TEST_P(Conversation, WhatComesUnaskedWaitsForTheNextReceives) {
     run([]() -> task<> {
-        auto pair = co_await tcp_with_raw_peer();
+        auto pair = co_await stream_and_peer();
         for (int i = 0; i != 3; ++i) {
             co_await talk(pair.first, pair.second);
             std::string all;
@@ -79,7 +88,7 @@ TEST_P(Conversation, WhatComesUnaskedWaitsForTheNextReceives) {
 
 TEST_P(Conversation, SmallBuffersTakeAMessagePieceByPiece) {
     run([]() -> task<> {
-        auto pair = co_await tcp_with_raw_peer();
+        auto pair = co_await stream_and_peer();
         co_await talk(pair.first, pair.second);
         pair.second.send("0123456789");
         co_await settle();
@@ -93,7 +102,7 @@ TEST_P(Conversation, SmallBuffersTakeAMessagePieceByPiece) {
 
 TEST_P(Conversation, LeasesAndBuffersTakeTurns) {
     run([]() -> task<> {
-        auto pair = co_await tcp_with_raw_peer();
+        auto pair = co_await stream_and_peer();
         co_await talk(pair.first, pair.second);
         pair.second.send("abcdef");
         co_await settle();
@@ -110,7 +119,7 @@ TEST_P(Conversation, LeasesAndBuffersTakeTurns) {
 
 TEST_P(Conversation, CancelledReceiveLosesNothing) {
     run([]() -> task<> {
-        auto pair = co_await tcp_with_raw_peer();
+        auto pair = co_await stream_and_peer();
         co_await talk(pair.first, pair.second);
         // Before and after the message has come.
         for (const bool early : {true, false}) {
@@ -133,7 +142,7 @@ TEST_P(Conversation, CancelledReceiveLosesNothing) {
 
 TEST_P(Conversation, TimeoutLosesNothing) {
     run([]() -> task<> {
-        auto pair = co_await tcp_with_raw_peer();
+        auto pair = co_await stream_and_peer();
         co_await talk(pair.first, pair.second);
         for (int i = 0; i != 3; ++i) {
             const std::error_code error = co_await error_of(with_timeout(1ms, receive(pair.first)));
@@ -187,7 +196,7 @@ TEST_P(Conversation, PeerThatIsNotListenedToIsSlowedDown) {
 
 TEST_P(Conversation, LargeMessagesComeIntact) {
     run([]() -> task<> {
-        auto pair = co_await tcp_with_raw_peer();
+        auto pair = co_await stream_and_peer();
         co_await talk(pair.first, pair.second);
         const std::string large = noise(100000);
         for (int i = 0; i != 3; ++i) {
@@ -202,7 +211,7 @@ TEST_P(Conversation, LargeMessagesComeIntact) {
 TEST_P(Conversation, EndComesAfterTheLastWord) {
     run([]() -> task<> {
         for (const bool half : {true, false}) {
-            auto pair = co_await tcp_with_raw_peer();
+            auto pair = co_await stream_and_peer();
             co_await talk(pair.first, pair.second);
             pair.second.send("good ");
             co_await settle();
@@ -226,7 +235,7 @@ TEST_P(Conversation, EndComesAfterTheLastWord) {
 TEST_P(Conversation, WaitingReceiveHearsOfTheEndAndOfAReset) {
     run([]() -> task<> {
         for (const bool reset : {true, false}) {
-            auto pair = co_await tcp_with_raw_peer();
+            auto pair = co_await stream_and_peer();
             co_await talk(pair.first, pair.second);
             std::error_code error;
             co_await with_task_group([&](task_group& group) -> task<> {
@@ -247,7 +256,7 @@ TEST_P(Conversation, WaitingReceiveHearsOfTheEndAndOfAReset) {
 
 TEST_P(Conversation, ResetWhileNobodyReceivesIsHeardOfNext) {
     run([]() -> task<> {
-        auto pair = co_await tcp_with_raw_peer();
+        auto pair = co_await stream_and_peer();
         co_await talk(pair.first, pair.second);
         pair.second.reset_on_close();
         pair.second.close();
@@ -260,7 +269,7 @@ TEST_P(Conversation, ResetWhileNobodyReceivesIsHeardOfNext) {
 TEST_P(Conversation, ClosingIsSeenByThePeer) {
     run([]() -> task<> {
         for (int i = 0; i != 20; ++i) {
-            auto pair = co_await tcp_with_raw_peer();
+            auto pair = co_await stream_and_peer();
             co_await talk(pair.first, pair.second);
             pair.first.close();
             co_await settle();
@@ -273,7 +282,7 @@ TEST_P(Conversation, ClosingWithSomethingUnreadGivesTheDescriptorBack) {
     run([]() -> task<> {
         const std::size_t before = open_descriptors();
         for (int i = 0; i != 20; ++i) {
-            auto pair = co_await tcp_with_raw_peer();
+            auto pair = co_await stream_and_peer();
             co_await talk(pair.first, pair.second);
             for (int part = 0; part != i % 4; ++part) {
                 pair.second.send("never read");
@@ -289,7 +298,7 @@ TEST_P(Conversation, ClosingWithSomethingUnreadGivesTheDescriptorBack) {
 
 TEST_P(Conversation, ClosingEndsAReceiveThatWaits) {
     run([]() -> task<> {
-        auto pair = co_await tcp_with_raw_peer();
+        auto pair = co_await stream_and_peer();
         co_await talk(pair.first, pair.second);
         std::error_code error;
         co_await with_task_group([&](task_group& group) -> task<> {
@@ -306,7 +315,7 @@ TEST_P(Conversation, ClosingEndsAReceiveThatWaits) {
 
 TEST_P(Conversation, SecondReceiverIsRefused) {
     run([]() -> task<> {
-        auto pair = co_await tcp_with_raw_peer();
+        auto pair = co_await stream_and_peer();
         co_await talk(pair.first, pair.second);
         std::string got;
         co_await with_task_group([&](task_group& group) -> task<> {
@@ -326,7 +335,7 @@ TEST_P(Conversation, ManyAtATime) {
         constexpr std::size_t crowd = 150;
         constexpr std::size_t talkers = 8;  // at a time, so that there is little to do in each turn
         std::vector<std::pair<net::tcp_stream, raw_socket>> pairs;
-        for (std::size_t i = 0; i != crowd; ++i) pairs.push_back(co_await tcp_with_raw_peer());
+        for (std::size_t i = 0; i != crowd; ++i) pairs.push_back(co_await stream_and_peer());
         for (std::size_t first = 0; first + talkers <= 2 * crowd; first += talkers) {
             co_await with_task_group([&](task_group& group) -> task<> {
                 for (std::size_t i = first; i != first + talkers; ++i) {
@@ -348,11 +357,11 @@ TEST_P(Conversation, ManyAtATime) {
 TEST_P(Conversation, NewStreamOfTheSameNumberHearsNothingOfTheOld) {
     run([]() -> task<> {
         for (int i = 0; i != 50; ++i) {
-            auto old = co_await tcp_with_raw_peer();
+            auto old = co_await stream_and_peer();
             co_await talk(old.first, old.second, 6);
             old.second.send("for the old one");
             old.first.close();
-            auto fresh = co_await tcp_with_raw_peer();
+            auto fresh = co_await stream_and_peer();
             fresh.second.send("for the new one");
             const std::string got = co_await receive(fresh.first);
             EXPECT_EQ(got, "for the new one");
@@ -362,7 +371,7 @@ TEST_P(Conversation, NewStreamOfTheSameNumberHearsNothingOfTheOld) {
 
 TEST_P(Conversation, LoopMayEndBeforeTheStream) {
     run([this]() -> task<> {
-        auto pair = co_await tcp_with_raw_peer();
+        auto pair = co_await stream_and_peer();
         co_await talk(pair.first, pair.second);
         pair.second.send("never read");
         co_await settle();
@@ -408,7 +417,7 @@ TEST_P(Conversation, WhatArrivedBeforeTheStopIsReceivedByItsHandler) {
 TEST_P(Conversation, WhoeverKnowsTheDescriptorCanReadFromIt) {
     run([]() -> task<> {
         for (const bool early : {true, false}) {
-            auto pair = co_await tcp_with_raw_peer();
+            auto pair = co_await stream_and_peer();
             if (early) static_cast<void>(pair.first.native_handle());
             co_await talk(pair.first, pair.second);
             const int fd = pair.first.native_handle();
