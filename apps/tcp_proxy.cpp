@@ -21,8 +21,8 @@ struct options : app::loop_flags {
 task<> proxy(net::tcp_stream client, const app::host_and_port& target) {
     try {
         auto server = co_await with_timeout(10s, net::connect(target.host, target.port));
-        // A slow receiver slows its sender down, so nothing piles up here. The end of a stream is passed on as such: the
-        // other direction goes on until it ends too. An error in one direction cancels the other; both connections
+        // A slow receiver slows its sender down, so nothing piles up here. The end of a stream is passed on as such:
+        // the other direction goes on until it ends too. An error in one direction cancels the other; both connections
         // close when this returns.
         co_await when_all(net::forward(client, server), net::forward(server, client));
     } catch (const std::system_error& error) {

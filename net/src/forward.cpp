@@ -1,9 +1,14 @@
-// Handing one stream on to another. Its one hard idea: the bytes need not come here. splice(2) moves them between a
-// socket and a pipe inside the kernel, so they go into a pipe of our own and out of it again. The pipe is empty whenever
-// something is put into it: so it never makes anybody wait, and no more is under way than it holds.
+// Handing one stream on to another. Its one hard idea: bytes that come in quantity need not come here. splice(2) moves
+// them between a socket and a pipe inside the kernel, so they go into a pipe of our own and out of it again. The pipe
+// is empty whenever something is put into it: so it never makes anybody wait, and no more is under way than it takes.
 //
-// - pipe(7): a pipe has 16 slots of a page each, but a user's pipes above /proc/sys/fs/pipe-user-pages-soft have two;
-//   through so few copying is faster.
+// The facts that shaped it, measured on loopback:
+// - Two calls and what protects them cost more than to copy a few KiB: messages of 64 bytes took 1.5 times as long on
+//   epoll and 3 times on io_uring. So bytes are copied until they come faster than they are handed on.
+// - What the pipe takes at once counts: through 64 KiB, splicing took 0.8 of the time of copying on epoll and 1.5 on
+//   io_uring, through 256 KiB 0.6 and 0.85; more gained nothing.
+// - pipe(7): what a user's pipes may hold together is limited (/proc/sys/fs/pipe-user-pages-soft). Where no pipe
+//   of that size is to be had, the bytes are copied.
 // - A socket that cannot be spliced from says EINVAL before anything has been taken.
 
 #include <fcntl.h>
@@ -13,6 +18,7 @@
 #include <cstddef>
 #include <memory>
 #include <system_error>
+#include <utility>
 
 #include <sennit/backend.hpp>
 #include <sennit/event_loop.hpp>
@@ -25,8 +31,10 @@ namespace sennit::net {
 namespace {
 
 constexpr std::size_t copied_at_once = 16384;
-constexpr std::uint32_t most_at_once = 1 << 20;
-constexpr int smallest_pipe = 65536;
+constexpr int full_buffers_of_a_flood = 4;
+constexpr int pipe_size = 1 << 18;
+constexpr std::uint32_t most_spliced = pipe_size;
+constexpr std::size_t least_spliced = 65536;  // below that the flood is over
 
 /// The two ends of a pipe, neither of which blocks.
 class pipe_of_own {
@@ -36,29 +44,30 @@ class pipe_of_own {
     pipe_of_own& operator=(const pipe_of_own&) = delete;
     ~pipe_of_own() { close(); }
 
-    /// Whether there is a pipe that is worth its while.
+    /// Whether there is a pipe now that is worth its while.
     bool open() noexcept {
         if (::pipe2(ends_, O_NONBLOCK | O_CLOEXEC) != 0) return false;
-        if (::fcntl(in(), F_GETPIPE_SZ) >= smallest_pipe) return true;
+        if (::fcntl(in(), F_SETPIPE_SZ, pipe_size) >= pipe_size) return true;
         close();
         return false;
     }
-    void close() noexcept {
-        for (int& end : ends_) {
-            if (end >= 0) ::close(end);
-            end = -1;
-        }
-    }
+    bool is_open() const noexcept { return in() >= 0; }
 
     int in() const noexcept { return ends_[1]; }
     int out() const noexcept { return ends_[0]; }
 
   private:
+    void close() noexcept {
+        for (int& end : ends_) {
+            if (end >= 0) ::close(std::exchange(end, -1));
+        }
+    }
+
     int ends_[2] = {-1, -1};
 };
 
 detail::transfer_awaiter splice_in(stream_socket& from, const pipe_of_own& pipe) {
-    const splice_in_request what{from.native_handle(), pipe.in(), most_at_once, 0};
+    const splice_in_request what{from.native_handle(), pipe.in(), most_spliced, 0};
     return {from.core(), detail::direction::receiving, what};
 }
 
@@ -73,38 +82,40 @@ bool cannot_be_spliced(const std::error_code& error) {
            error == std::errc::operation_not_permitted;
 }
 
-/// Whether it was possible. If not, nothing has been taken from the stream.
-task<bool> through_pipe(stream_socket& from, stream_socket& to, std::uint64_t& total) {
-    pipe_of_own pipe;
-    if (!pipe.open()) co_return false;
-    for (;;) {
-        const auto received = co_await as_result(splice_in(from, pipe));
-        if (cannot_be_spliced(received.error())) co_return false;
-        if (!received) throw std::system_error(received.error(), "splice_in");
-        std::size_t held = *received;
-        if (held == 0) co_return true;
-        total += held;
-        while (held != 0) held -= co_await splice_out(pipe, to, held);
-    }
-}
-
-task<> through_buffer(stream_socket& from, stream_socket& to, std::uint64_t& total) {
-    const auto buffer = std::make_unique_for_overwrite<std::byte[]>(copied_at_once);
-    const mutable_bytes room(buffer.get(), copied_at_once);
-    while (const std::size_t count = co_await from.recv(room)) {
-        co_await to.send(room.first(count));
-        total += count;
-    }
-}
-
 }  // namespace
 
 task<std::uint64_t> forward(stream_socket& from, stream_socket& to) {
     event_loop& loop = co_await current_loop();
+    bool may_splice = loop.io().simulated() == nullptr;
+    pipe_of_own pipe;
+    const auto buffer = std::make_unique_for_overwrite<std::byte[]>(copied_at_once);
+    const mutable_bytes room(buffer.get(), copied_at_once);
+    int full_buffers = 0;  // one after the other
     std::uint64_t total = 0;
-    bool over = false;
-    if (loop.io().simulated() == nullptr) over = co_await through_pipe(from, to, total);
-    if (!over) co_await through_buffer(from, to, total);
+    for (;;) {
+        if (may_splice && full_buffers == full_buffers_of_a_flood) {
+            may_splice = pipe.is_open() || pipe.open();
+            if (!may_splice) continue;
+            const auto received = co_await as_result(splice_in(from, pipe));
+            may_splice = !cannot_be_spliced(received.error());
+            if (!may_splice) continue;
+            if (!received) throw std::system_error(received.error(), "splice_in");
+            const std::size_t count = *received;
+            if (count == 0) break;
+            for (std::size_t left = count; left != 0;) left -= co_await splice_out(pipe, to, left);
+            total += count;
+            if (count < least_spliced) full_buffers = 0;
+        } else {
+            const std::size_t count = co_await from.recv(room);
+            if (count == 0) break;
+            co_await to.send(room.first(count));
+            total += count;
+            if (count != room.size())
+                full_buffers = 0;
+            else if (full_buffers != full_buffers_of_a_flood)
+                ++full_buffers;
+        }
+    }
     co_await to.shutdown_send();
     co_return total;
 }

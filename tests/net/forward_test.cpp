@@ -4,8 +4,8 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <cstdint>
 #include <csignal>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -199,8 +199,7 @@ TEST_P(Forward, EachDirectionEndsForItself) {
         std::uint64_t back = 0;
         co_await with_task_group([&](task_group& group) -> task<> {
             group.spawn([&]() -> task<> {
-                const auto both =
-                    co_await when_all(net::forward(all.from, all.to), net::forward(all.to, all.from));
+                const auto both = co_await when_all(net::forward(all.from, all.to), net::forward(all.to, all.from));
                 there = std::get<0>(both);
                 back = std::get<1>(both);
             });
@@ -232,9 +231,8 @@ TEST_P(Forward, BothWaysAtOnceAndMuch) {
         std::string arrived_there;
         std::string arrived_back;
         co_await with_task_group([&](task_group& group) -> task<> {
-            group.spawn([&]() -> task<> {
-                co_await when_all(net::forward(all.from, all.to), net::forward(all.to, all.from));
-            });
+            group.spawn(
+                [&]() -> task<> { co_await when_all(net::forward(all.from, all.to), net::forward(all.to, all.from)); });
             group.spawn(send_and_finish(all.sender, there));
             group.spawn(send_and_finish(all.receiver, back));
             group.spawn([&]() -> task<> { arrived_back = co_await read_all(all.sender); });

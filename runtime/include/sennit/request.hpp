@@ -89,10 +89,10 @@ struct sendmmsg_request {
     unsigned count;
 };
 
-/// splice(2) from the stream socket `fd` into `pipe`, the writing end of an empty pipe that does not block. The result is
-/// the number of bytes, `most` at the most and no more than the pipe takes, 0 at the end of the stream. `flags` as for
-/// recv. The pipe must be empty: -EAGAIN is taken as said of the socket. -EINVAL where a backend has no such thing; then
-/// nothing has been taken from the socket.
+/// splice(2) from the stream socket `fd` into `pipe`, the writing end of an empty pipe that does not block. The result
+/// is the number of bytes, `most` at the most and no more than the pipe takes, 0 at the end of the stream. `flags` as
+/// for recv. The pipe must be empty: -EAGAIN is taken as said of the socket. -EINVAL where a backend has no such thing;
+/// then nothing has been taken from the socket.
 struct splice_in_request {
     int fd;
     int pipe;
@@ -120,10 +120,9 @@ struct shutdown_request {
     int how;
 };
 
-using request =
-    std::variant<accept_request, connect_request, recv_request, recv_lease_request, send_request, recvmsg_request,
-                 sendmsg_request, recvmmsg_request, sendmmsg_request, splice_in_request, splice_out_request,
-                 poll_request, shutdown_request>;
+using request = std::variant<accept_request, connect_request, recv_request, recv_lease_request, send_request,
+                             recvmsg_request, sendmsg_request, recvmmsg_request, sendmmsg_request, splice_in_request,
+                             splice_out_request, poll_request, shutdown_request>;
 
 /// The descriptor a request is about; every request has exactly one.
 int descriptor_of(const request& what) noexcept;

@@ -29,7 +29,8 @@
 //   still there for the next one in the queue.
 // - There is no operation for several datagrams. So recvmmsg(2) and sendmmsg(2) are called here, at once where that has
 //   paid, otherwise when a poll says so.
-// - IORING_OP_SPLICE always goes to a kernel thread. So splice(2) is called here in the same way, and since no flag of it
+// - IORING_OP_SPLICE always goes to a kernel thread. So splice(2) is called here in the same way, and since no flag of
+// it
 //   keeps a socket from waiting, the socket does not block during the call (splice_call.hpp).
 // - When one answer is all there is to do, as with one client that waits for it, an entry of the ring costs more than
 //   send(2): an enter of its own, as the receive is only submitted when the send is over. So a send that comes alone
@@ -339,7 +340,6 @@ bool uring_backend::run_calls() noexcept {
 void uring_backend::call(operation& what) noexcept {
     const std::int32_t result = std::visit(detail::call_without_waiting{}, what.what());
     if (std::holds_alternative<recvmmsg_request>(what.what())) receives_first_.learn(result != -EAGAIN);
-    if (std::holds_alternative<splice_in_request>(what.what())) splices_first_.learn(result != -EAGAIN);
     if (result == -EAGAIN && detail::waits(what.what())) return poll_before_call(what);
     on_single(what, result);
 }

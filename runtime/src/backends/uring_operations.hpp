@@ -77,7 +77,6 @@ class uring_backend final : public kernel_backend {
     bool may_hold_send_ = false;
     operation_list calls_;  ///< what a system call of this process does, not an entry
     try_first receives_first_;
-    try_first splices_first_;
     unsigned waits_without_enter_ = 0;
     operation_list shutdowns_;
     operation_list due_shutdowns_;  ///< the kernel has all that was submitted before them

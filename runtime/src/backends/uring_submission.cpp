@@ -95,10 +95,7 @@ class uring_backend::submission {
         poll_before(request);
     }
     void operator()(const sendmmsg_request&) const noexcept { io_.calls_.push_back(what_); }
-    void operator()(const splice_in_request& request) const noexcept {
-        if (!detail::waits(request) || io_.splices_first_.pays()) return io_.calls_.push_back(what_);
-        poll_before(request);
-    }
+    void operator()(const splice_in_request&) const noexcept { io_.calls_.push_back(what_); }
     void operator()(const splice_out_request&) const noexcept { io_.calls_.push_back(what_); }
     void poll_before(const auto& request) const noexcept {
         prepare(uring_tag::call, [&](io_uring_sqe* entry) {
