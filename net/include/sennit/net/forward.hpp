@@ -13,7 +13,7 @@ namespace sennit::net {
 ///
 /// `co_await when_all(net::forward(client, server), net::forward(server, client));`
 ///
-/// It reads no more than it can send on, so a slow receiver slows the sender down: 256 KiB at the most are under way.
+/// It reads no more than it can send on, so a slow receiver slows the sender down: 1 MiB at the most is under way.
 /// Bytes that come in quantity do not come to this process at all, where the kernel can do without: they go through a
 /// pipe, for which it opens two descriptors. Where that is not possible, as when there are no descriptors left, and
 /// while little comes, it receives and sends them.
