@@ -81,27 +81,17 @@ TEST_P(ForwardEnd, ASenderThatResetsIsAnError) {
     });
 }
 
-/// Lets much through, so that a forward has all that it needs for that, and keeps it going.
-task<> warm_up(tcp_route& all) {
-    const std::string sent = noise(300'000);
-    std::string received;
-    co_await with_task_group([&](task_group& group) -> task<> {
-        group.spawn([&]() -> task<> { co_await all.sender.send(sent); });
-        received = co_await read_exactly(all.receiver, sent.size());
-    });
-    EXPECT_TRUE(received == sent);
-}
-
 TEST_P(ForwardEnd, CancelledWhileItReceivesItLeavesNothingBehind) {
-    run([]() -> task<> {
+    run([this]() -> task<> {
         auto all = co_await tcp();
         co_await settle();  // what the listeners left is closed by then
         const std::size_t before = open_descriptors();
+        const std::size_t pipe = descriptors_of_a_pipe(GetParam().is_simulated());
         co_await with_task_group([&](task_group& group) -> task<> {
             std::uint64_t unused = 0;
             group.spawn(forward_and_count(all, unused));
-            co_await warm_up(all);
-            co_await settle();
+            co_await flood_in_steps(all.sender, all.receiver);
+            EXPECT_EQ(open_descriptors(), before + pipe);
             group.cancel();
         });
         EXPECT_EQ(open_descriptors(), before);
@@ -194,6 +184,24 @@ TEST_P(ForwardEnd, AServedConnectionThatDrainsEndsPolitely) {
         });
         EXPECT_EQ(count, received.size());
         EXPECT_TRUE(received == sent);
+    });
+}
+
+TEST_P(ForwardEnd, AServedConnectionThatPausesInAFloodDrainsToo) {
+    run([this]() -> task<> {
+        auto listener = co_await net::tcp_listener::bind({"127.0.0.1", 0});
+        auto right = co_await tcp_pair();
+        const auto handler = [&](net::tcp_stream peer) -> task<> { co_await net::forward(peer, right.first); };
+        co_await with_task_group([&](task_group& group) -> task<> {
+            group.spawn([&]() -> task<> { co_await net::serve(listener, handler); });
+            auto client = co_await net::tcp_stream::connect(listener.local_endpoint());
+            co_await flood_in_steps(client, right.second);
+            loop().stop().request();
+            const std::string rest = co_await read_all(right.second);
+            EXPECT_EQ(rest, "");
+            const std::string end = co_await read_all(client);
+            EXPECT_EQ(end, "");
+        });
     });
 }
 

@@ -103,4 +103,15 @@ inline task<> take_some_of_a_flood(net::tcp_stream& receiver) {
     co_await settle(100);
 }
 
+/// A flood in steps: what forwards hands on each, and then waits for the next as it does in a flood.
+inline task<> flood_in_steps(net::tcp_stream& sender, net::tcp_stream& receiver) {
+    for (unsigned i = 0; i < 8; ++i) {
+        const std::string sent = noise(49152, i);
+        co_await sender.send(sent);
+        const std::string received = co_await read_exactly(receiver, sent.size());
+        EXPECT_TRUE(received == sent);
+    }
+    co_await settle();
+}
+
 }  // namespace sennit::testing::forwarding
