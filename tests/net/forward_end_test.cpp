@@ -82,7 +82,7 @@ TEST_P(ForwardEnd, ASenderThatResetsIsAnError) {
 }
 
 TEST_P(ForwardEnd, CancelledWhileItReceivesItLeavesNothingBehind) {
-    run([this]() -> task<> {
+    run([]() -> task<> {
         auto all = co_await tcp();
         co_await settle();  // what the listeners left is closed by then
         const std::size_t before = open_descriptors();
@@ -101,7 +101,7 @@ TEST_P(ForwardEnd, CancelledWhileItReceivesItLeavesNothingBehind) {
 }
 
 TEST_P(ForwardEnd, CancelledWhileItSendsItLeavesNothingBehind) {
-    run([this]() -> task<> {
+    run([]() -> task<> {
         auto all = co_await narrowing_tcp();
         co_await settle();
         const std::size_t before = open_descriptors();
