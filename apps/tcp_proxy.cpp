@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <chrono>
 #include <sennit/sennit.hpp>
 
@@ -19,21 +18,13 @@ struct options : app::loop_flags {
     net::serve_options limits;
 };
 
-// One direction. It reads no more than it can send on, so a slow receiver slows its sender down and nothing piles up
-// here. The end of the stream is passed on as such: the other direction goes on until it ends too.
-task<> pump(net::tcp_stream& from, net::tcp_stream& to) {
-    std::array<std::byte, 16384> buffer;
-    while (const std::size_t count = co_await from.recv(buffer)) {
-        co_await to.send(const_bytes(buffer).first(count));
-    }
-    co_await to.shutdown_send();
-}
-
-task<> forward(net::tcp_stream client, const app::host_and_port& target) {
+task<> proxy(net::tcp_stream client, const app::host_and_port& target) {
     try {
         auto server = co_await with_timeout(10s, net::connect(target.host, target.port));
-        // An error in one direction cancels the other; both connections close when this returns.
-        co_await when_all(pump(client, server), pump(server, client));
+        // A slow receiver slows its sender down, so nothing piles up here. The end of a stream is passed on as such:
+        // the other direction goes on until it ends too. An error in one direction cancels the other; both connections
+        // close when this returns.
+        co_await when_all(net::forward(client, server), net::forward(server, client));
     } catch (const std::system_error& error) {
         fmt::print(stderr, "a connection to {}:{} ended: {}\n", target.host, target.port, error.what());
     }
@@ -42,13 +33,13 @@ task<> forward(net::tcp_stream client, const app::host_and_port& target) {
 task<> serve(const options& flags) {
     auto listener = co_await net::tcp_listener::bind({flags.listen.host, flags.listen.port});
     co_await app::announce(listener.local_endpoint(), flags.verbose);
-    const auto handler = [&flags](net::tcp_stream client) { return forward(std::move(client), flags.target); };
+    const auto handler = [&flags](net::tcp_stream client) { return proxy(std::move(client), flags.target); };
     co_await net::serve(listener, handler, flags.limits);
 }
 
 int main(int argc, char** argv) {
     options flags;
-    flags.limits.descriptors_per_connection = 2;  // one to each side
+    flags.limits.descriptors_per_connection = 6;  // one to each side, and a pipe for each direction
     app::command_line("Forwards each connection to another server.")
         .listening_place("LISTEN", flags.listen, "where to listen: [ADDRESS:]PORT, port 0 for any that is free")
         .target_place("TARGET", flags.target, "where to forward to: [HOST:]PORT")

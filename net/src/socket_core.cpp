@@ -32,6 +32,7 @@ void do_not_wait(request& what) noexcept {
     if (auto* const each = std::get_if<recv_request>(&what)) each->flags |= MSG_DONTWAIT;
     if (auto* const each = std::get_if<recvmsg_request>(&what)) each->flags |= MSG_DONTWAIT;
     if (auto* const each = std::get_if<recv_lease_request>(&what)) each->flags |= MSG_DONTWAIT;
+    if (auto* const each = std::get_if<splice_in_request>(&what)) each->flags |= MSG_DONTWAIT;
 }
 
 /// A receive without room for a byte. The kernel would wait until there is one all the same.

@@ -16,6 +16,8 @@ struct name_visitor {
     const char* operator()(const sendmsg_request&) const noexcept { return "sendmsg"; }
     const char* operator()(const recvmmsg_request&) const noexcept { return "recvmmsg"; }
     const char* operator()(const sendmmsg_request&) const noexcept { return "sendmmsg"; }
+    const char* operator()(const splice_in_request&) const noexcept { return "splice_in"; }
+    const char* operator()(const splice_out_request&) const noexcept { return "splice_out"; }
     const char* operator()(const poll_request&) const noexcept { return "poll"; }
     const char* operator()(const shutdown_request&) const noexcept { return "shutdown"; }
 };

@@ -100,7 +100,7 @@ WORKLOADS = (
         16,
         size=16384,
         message="16 KiB",
-        remark="raw epoll and Go hand the bytes on with splice(2), which copies nothing; the others receive and send",
+        remark="raw epoll, sennit and Go hand the bytes on with splice(2), which copies nothing; the others copy",
     ),
     Workload(
         "first-byte",

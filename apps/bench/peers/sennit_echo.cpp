@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <sennit/net/forward.hpp>
 #include <sennit/net/serve.hpp>
 #include <sennit/net/tcp.hpp>
 #include <sennit/net/udp.hpp>
@@ -44,21 +45,14 @@ task<> serve_tcp(std::uint16_t port, bool by_lease) {
 }
 // [/tcp]
 
-task<> pump(net::tcp_stream& from, net::tcp_stream& to) {
-    const auto buffer = std::make_unique_for_overwrite<std::byte[]>(proxy_buffer_size);
-    const mutable_bytes room(buffer.get(), proxy_buffer_size);
-    while (const std::size_t length = co_await from.recv(room)) co_await to.send(room.first(length));
-    co_await to.shutdown_send();
-}
-
 task<> serve_proxy(std::uint16_t port, std::uint16_t upstream) {
     auto listener = co_await net::tcp_listener::bind({"127.0.0.1", port});
     co_await announce_on(listener.local_endpoint().port());
-    const auto connect_and_pump = [upstream](net::tcp_stream client) -> task<> {
+    const auto connect_and_forward = [upstream](net::tcp_stream client) -> task<> {
         auto server = co_await net::tcp_stream::connect({"127.0.0.1", upstream});
-        co_await when_all(pump(client, server), pump(server, client));
+        co_await when_all(net::forward(client, server), net::forward(server, client));
     };
-    co_await net::serve(listener, connect_and_pump);
+    co_await net::serve(listener, connect_and_forward);
 }
 
 task<> serve_udp(std::uint16_t port) {

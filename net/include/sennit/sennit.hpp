@@ -13,6 +13,7 @@
 #include <sennit/net/connect.hpp>
 #include <sennit/net/datagram_batch.hpp>
 #include <sennit/net/endpoint.hpp>
+#include <sennit/net/forward.hpp>
 #include <sennit/net/ip_address.hpp>
 #include <sennit/net/line_reader.hpp>
 #include <sennit/net/memory_stream.hpp>

@@ -89,6 +89,25 @@ struct sendmmsg_request {
     unsigned count;
 };
 
+/// splice(2) from the stream socket `fd` into `pipe`, the writing end of an empty pipe that does not block. The result
+/// is the number of bytes, `most` at the most and no more than the pipe takes, 0 at the end of the stream. `flags` as
+/// for recv. The pipe must be empty: -EAGAIN is taken as said of the socket. -EINVAL where a backend has no such thing;
+/// then nothing has been taken from the socket.
+struct splice_in_request {
+    int fd;
+    int pipe;
+    std::uint32_t most;
+    int flags;
+};
+
+/// splice(2) from `pipe`, the reading end of a pipe with at least `size` bytes in it, into the stream socket `fd`. The
+/// result may be less than `size`. A peer that is gone is -EPIPE, never a signal.
+struct splice_out_request {
+    int fd;
+    int pipe;
+    std::uint32_t size;
+};
+
 /// poll(2) on one descriptor of any kind. The result is the mask of events that occurred.
 struct poll_request {
     int fd;
@@ -101,9 +120,9 @@ struct shutdown_request {
     int how;
 };
 
-using request =
-    std::variant<accept_request, connect_request, recv_request, recv_lease_request, send_request, recvmsg_request,
-                 sendmsg_request, recvmmsg_request, sendmmsg_request, poll_request, shutdown_request>;
+using request = std::variant<accept_request, connect_request, recv_request, recv_lease_request, send_request,
+                             recvmsg_request, sendmsg_request, recvmmsg_request, sendmmsg_request, splice_in_request,
+                             splice_out_request, poll_request, shutdown_request>;
 
 /// The descriptor a request is about; every request has exactly one.
 int descriptor_of(const request& what) noexcept;

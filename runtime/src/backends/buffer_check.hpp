@@ -33,6 +33,8 @@ class buffer_check {
   public:
     void operator()(const accept_request&) const noexcept {}
     void operator()(const recv_lease_request&) const noexcept {}
+    void operator()(const splice_in_request&) const noexcept {}
+    void operator()(const splice_out_request&) const noexcept {}
     void operator()(const poll_request&) const noexcept {}
     void operator()(const shutdown_request&) const noexcept {}
 

@@ -10,6 +10,7 @@
 #include "epoll_operations.hpp"
 #include "message_batch.hpp"
 #include "send_now.hpp"
+#include "splice_call.hpp"
 #include "system_calls.hpp"
 
 namespace sennit {
@@ -104,6 +105,20 @@ struct epoll_backend::attempt {
         const std::int32_t result = call();
         if (result == -EAGAIN) return io.park(what, fd, writing);
         io.deliver(what, result);
+    }
+
+    void operator()(const splice_in_request& request) const noexcept {
+        if (const int error = stop_blocking(request.fd); error < 0) return io.deliver(what, error);
+        receive_messages(request.fd, detail::waits(request), [&] { return detail::splice_now(request); });
+    }
+    void operator()(const splice_out_request& request) const noexcept {
+        if (const int error = stop_blocking(request.fd); error < 0) return io.deliver(what, error);
+        send_messages(request.fd, [&] { return detail::splice_now(request); });
+    }
+    /// For calls that no flag keeps from waiting. 0 or a negated errno value.
+    int stop_blocking(int fd) const noexcept {
+        const epoll_descriptor* const descriptor = io.set_.find(fd);
+        return descriptor != nullptr && descriptor->own ? 0 : detail::make_non_blocking(fd);
     }
 
     void operator()(const accept_request& request) const noexcept {

@@ -29,6 +29,8 @@
 //   still there for the next one in the queue.
 // - There is no operation for several datagrams. So recvmmsg(2) and sendmmsg(2) are called here, at once where that has
 //   paid, otherwise when a poll says so.
+// - IORING_OP_SPLICE always goes to a kernel thread. So splice(2) is called here in the same way, and since no flag of
+//   it keeps a socket from waiting, the socket does not block during the call (splice_call.hpp).
 // - When one answer is all there is to do, as with one client that waits for it, an entry of the ring costs more than
 //   send(2): an enter of its own, as the receive is only submitted when the send is over. So a send that comes alone
 //   after a quiet turn is called here, and the receive goes into the enter that sleeps. One in a turn at the most: who
@@ -47,9 +49,9 @@
 #include <variant>
 
 #include "buffer_check.hpp"
-#include "message_batch.hpp"
 #include "send_now.hpp"
 #include "system_calls.hpp"
+#include "uring_calls.hpp"
 #include "uring_operations.hpp"
 #include "uring_tag.hpp"
 
@@ -355,14 +357,9 @@ bool uring_backend::run_calls() noexcept {
 }
 
 void uring_backend::call(operation& what) noexcept {
-    std::int32_t result = 0;
-    if (const auto* const sends = std::get_if<sendmmsg_request>(&what.what())) {
-        result = detail::transfer_batch(*sends);
-    } else {
-        result = detail::transfer_batch(std::get<recvmmsg_request>(what.what()));
-        receives_first_.learn(result != -EAGAIN);
-    }
-    if (result == -EAGAIN) return poll_before_call(what);
+    const std::int32_t result = std::visit(detail::call_without_waiting{}, what.what());
+    if (std::holds_alternative<recvmmsg_request>(what.what())) receives_first_.learn(result != -EAGAIN);
+    if (result == -EAGAIN && detail::waits(what.what())) return poll_before_call(what);
     on_single(what, result);
 }
 

@@ -80,6 +80,7 @@ class uring_backend final : public kernel_backend {
     void on_standing(standing_stream& stream, std::int32_t result, std::uint32_t flags) noexcept;
     void append(standing_stream& stream, detail::pooled_buffer& buffer, std::int32_t filled) noexcept;
     detail::pooled_buffer& take_first(standing_stream& stream) noexcept;
+    void take(standing_stream& stream, std::uint32_t count) noexcept;
     void give(standing_stream& stream, operation& what) noexcept;
     bool answer() noexcept;
     bool withdraw(operation& what) noexcept;

@@ -17,7 +17,9 @@
 // is
 //   armed then.
 
+#include <limits.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -25,6 +27,7 @@
 #include <utility>
 #include <variant>
 
+#include "system_calls.hpp"
 #include "uring_operations.hpp"
 #include "uring_tag.hpp"
 
@@ -37,6 +40,7 @@ constexpr std::uint32_t most_unread = 4096;  // bytes, before the peer has to wa
 bool must_not_wait(const request& what) noexcept {
     if (const auto* const each = std::get_if<recv_request>(&what)) return (each->flags & MSG_DONTWAIT) != 0;
     if (const auto* const each = std::get_if<recv_lease_request>(&what)) return (each->flags & MSG_DONTWAIT) != 0;
+    if (const auto* const each = std::get_if<splice_in_request>(&what)) return (each->flags & MSG_DONTWAIT) != 0;
     return false;
 }
 
@@ -51,7 +55,8 @@ bool may_be_repeated(std::int32_t result) noexcept {
 bool uring_backend::receives_from_standing(operation& what, turn when) noexcept {
     const int fd = descriptor_of(what.what());
     standing_stream* stream = standing_.find(fd);
-    const bool wanted = what.may_receive_ahead() && !must_not_wait(what.what());
+    const bool splices = std::holds_alternative<splice_in_request>(what.what());
+    const bool wanted = what.may_receive_ahead() && !splices && !must_not_wait(what.what());
     if (stream == nullptr) return wanted && few_completions_ && arm(what, fd, when);
     if (stream->has_answer()) {
         answered_.push_back(what);
@@ -174,6 +179,13 @@ detail::pooled_buffer& uring_backend::take_first(standing_stream& stream) noexce
     return first;
 }
 
+/// So many bytes of the first buffer have been received.
+void uring_backend::take(standing_stream& stream, std::uint32_t count) noexcept {
+    stream.taken += count;
+    stream.unread -= count;
+    if (stream.taken == stream.first->filled) pool_->give_back(take_first(stream));
+}
+
 /// Completes the operation with what has come.
 void uring_backend::give(standing_stream& stream, operation& what) noexcept {
     if (std::holds_alternative<recv_lease_request>(what.what())) {
@@ -183,6 +195,14 @@ void uring_backend::give(standing_stream& stream, operation& what) noexcept {
         if (taken != 0) std::memmove(buffer.data, buffer.data + taken, left);
         return on_single(what, static_cast<std::int32_t>(left), &buffer);
     }
+    if (const auto* const splice = std::get_if<splice_in_request>(&what.what())) {
+        // No more than the least that a pipe holds: it is empty, so that all of it goes in.
+        const std::size_t count = std::min<std::size_t>({stream.first->filled - stream.taken, splice->most, PIPE_BUF});
+        const std::byte* const bytes = stream.first->data + stream.taken;
+        const std::int32_t written = detail::uninterrupted([&] { return ::write(splice->pipe, bytes, count); });
+        if (written > 0) take(stream, static_cast<std::uint32_t>(written));
+        return on_single(what, written);
+    }
     const auto& room = std::get<recv_request>(what.what());
     auto* const destination = static_cast<std::byte*>(room.data);
     std::size_t copied = 0;
@@ -191,9 +211,7 @@ void uring_backend::give(standing_stream& stream, operation& what) noexcept {
         const std::size_t count = std::min<std::size_t>(first.filled - stream.taken, room.size - copied);
         std::memcpy(destination + copied, first.data + stream.taken, count);
         copied += count;
-        stream.taken += static_cast<std::uint32_t>(count);
-        stream.unread -= static_cast<std::uint32_t>(count);
-        if (stream.taken == first.filled) pool_->give_back(take_first(stream));
+        take(stream, static_cast<std::uint32_t>(count));
     }
     on_single(what, static_cast<std::int32_t>(copied));
 }

@@ -5,11 +5,12 @@
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
 #include "buffer_check.hpp"
-#include "message_batch.hpp"
+#include "uring_calls.hpp"
 #include "uring_operations.hpp"
 #include "uring_tag.hpp"
 
@@ -100,6 +101,11 @@ class uring_backend::submission {
         poll_before(request);
     }
     void operator()(const sendmmsg_request&) const noexcept { io_.calls_.push_back(what_); }
+    void operator()(const splice_in_request& request) const noexcept {
+        if (!io_.receives_from_standing(what_, when_)) once(request);
+    }
+    void once(const splice_in_request&) const noexcept { io_.calls_.push_back(what_); }
+    void operator()(const splice_out_request&) const noexcept { io_.calls_.push_back(what_); }
     void poll_before(const auto& request) const noexcept {
         prepare(uring_tag::call, [&](io_uring_sqe* entry) {
             io_uring_prep_poll_add(entry, request.fd, detail::readiness_for(request));
@@ -138,13 +144,16 @@ void uring_backend::receive_once(operation& what) noexcept {
     const submission entry(*this, what, turn::behind_parked);
     if (const auto* const recv = std::get_if<recv_request>(&what.what())) entry.once(*recv);
     if (const auto* const lease = std::get_if<recv_lease_request>(&what.what())) entry.once(*lease);
+    if (const auto* const splice = std::get_if<splice_in_request>(&what.what())) entry.once(*splice);
 }
 
-/// Has the kernel say when the call of a batch is worth a try.
+/// Has the kernel say when the call is worth a try.
 void uring_backend::poll_before_call(operation& what) noexcept {
     const submission entry(*this, what, turn::behind_parked);
-    if (const auto* const receives = std::get_if<recvmmsg_request>(&what.what())) entry.poll_before(*receives);
-    if (const auto* const sends = std::get_if<sendmmsg_request>(&what.what())) entry.poll_before(*sends);
+    const auto poll = [&entry](const auto& request) noexcept {
+        if constexpr (detail::is_called_request<std::decay_t<decltype(request)>>) entry.poll_before(request);
+    };
+    std::visit(poll, what.what());
 }
 
 void uring_backend::submit(operation& what) noexcept {

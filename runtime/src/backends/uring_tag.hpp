@@ -5,6 +5,8 @@
 
 #include <sennit/operation.hpp>
 
+#include "uring_calls.hpp"
+
 namespace sennit {
 
 /// The low bits of `user_data` say whom a completion is for. The rest is the operation's address, or a number.
@@ -54,9 +56,7 @@ inline operation& named(std::uint64_t user_data) noexcept {
 inline std::uint64_t name_in_kernel(const operation& what) noexcept {
     if (std::holds_alternative<accept_request>(what.what())) return tagged(what, uring_tag::accept);
     if (std::holds_alternative<recv_lease_request>(what.what())) return tagged(what, uring_tag::lease);
-    const bool called =
-        std::holds_alternative<recvmmsg_request>(what.what()) || std::holds_alternative<sendmmsg_request>(what.what());
-    return tagged(what, called ? uring_tag::call : uring_tag::single);
+    return tagged(what, detail::is_called(what.what()) ? uring_tag::call : uring_tag::single);
 }
 
 }  // namespace sennit

@@ -220,6 +220,10 @@ struct sim_backend::attempt {
         transfer(socket.connect(to), true, true, socket);
     }
 
+    // There are no pipes here: who would hand bytes on through one copies them.
+    void operator()(const splice_in_request&, sim_socket&) const { io.end(what, -EINVAL); }
+    void operator()(const splice_out_request&, sim_socket&) const { io.end(what, -EINVAL); }
+
     void operator()(const poll_request& request, sim_socket& socket) const {
         constexpr std::uint32_t always = POLLERR | POLLHUP;
         const std::uint32_t there = socket.ready() & (request.events | always);
