@@ -106,10 +106,46 @@ class flood_watch {
     std::size_t spliced_ = 0;
 };
 
-detail::transfer_awaiter splice_in(stream_socket& from, const pipe_of_own& pipe) {
-    const splice_in_request what{from.native_handle(), pipe.in(), pipe_size, 0};
-    return {from.core(), detail::direction::receiving, what};
-}
+/// Takes what has arrived into the pipe, and hands on at once what the other side takes without waiting: that is done
+/// before other connections have their turn, while what the kernel needs for it is still in the cache.
+class [[nodiscard]] splice_awaiter final : public detail::socket_operation {
+  public:
+    splice_awaiter(stream_socket& from, const pipe_of_own& pipe, stream_socket& to, std::size_t& left) noexcept
+        : socket_operation(from.core(), detail::direction::receiving,
+                           splice_in_request{from.native_handle(), pipe.in(), pipe_size, 0}),
+          pipe_(pipe.out()),
+          to_(to.core().get()),
+          left_(&left) {}
+    splice_awaiter(splice_awaiter&&) noexcept = default;
+
+    void complete(completion done) noexcept override {
+        if (done.result > 0) *left_ = static_cast<std::size_t>(done.result) - hand_on(done.result);
+        finish_on_socket(done.result);
+    }
+
+    std::size_t await_resume() const {
+        if (result_ < 0) throw_if_failed();
+        return static_cast<std::size_t>(result_);
+    }
+    result<std::size_t> await_result() const {
+        if (const auto error = outcome()) return error;
+        return static_cast<std::size_t>(result_);
+    }
+
+  private:
+    /// Its errors are left to the operation that sends the rest.
+    std::size_t hand_on(std::int32_t size) noexcept {
+        if (to_ == nullptr || to_->fd() < 0 || to_->is_used(detail::direction::sending)) return 0;
+        const int sent = to_->loop().io().splice_out(pipe_, to_->fd(), static_cast<std::uint32_t>(size));
+        if (sent <= 0) return 0;
+        to_->mark_moved(detail::direction::sending);
+        return static_cast<std::size_t>(sent);
+    }
+
+    int pipe_;
+    detail::socket_core* to_;
+    std::size_t* left_;
+};
 
 detail::transfer_awaiter splice_out(const pipe_of_own& pipe, stream_socket& to, std::size_t size) {
     const splice_out_request what{to.native_handle(), pipe.out(), static_cast<std::uint32_t>(size)};
@@ -134,7 +170,8 @@ task<std::uint64_t> forward(stream_socket& from, stream_socket& to) {
     for (;;) {
         std::size_t count = 0;
         if (pipe) {
-            const auto received = co_await as_result(splice_in(from, *pipe));
+            std::size_t left = 0;
+            const auto received = co_await as_result(splice_awaiter(from, *pipe, to, left));
             if (cannot_be_spliced(received.error())) {
                 watch.give_up();
                 pipe.reset();
@@ -142,7 +179,7 @@ task<std::uint64_t> forward(stream_socket& from, stream_socket& to) {
             }
             if (!received) throw std::system_error(received.error(), "splice_in");
             count = *received;
-            for (std::size_t left = count; left != 0;) left -= co_await splice_out(*pipe, to, left);
+            while (left != 0) left -= co_await splice_out(*pipe, to, left);
             if (watch.is_over(count)) pipe.reset();
         } else {
             count = co_await from.recv(room);

@@ -99,6 +99,9 @@ class backend {
     virtual int get_option(int fd, int level, int name, void* value, std::uint32_t& size) noexcept = 0;
     /// shutdown(2), done before the call returns: wakes pending operations on the descriptor.
     virtual int shutdown(int fd, int how) noexcept = 0;
+    /// What a `splice_out_request` does, as far as that is possible without waiting: the number of bytes. A backend
+    /// that has no such request hands nothing on.
+    virtual int splice_out(int /*pipe*/, int /*fd*/, std::uint32_t /*size*/) noexcept { return 0; }
     /// close(2). No operation on the descriptor may be in flight. The kernel may see it as late as the next `wait`.
     virtual void close(int fd) noexcept = 0;
 
