@@ -105,6 +105,9 @@ class backend {
         static_cast<void>(fd);
         return 0;
     }
+    /// What a `splice_out_request` does, as far as that is possible without waiting: the number of bytes. A backend
+    /// that has no such request hands nothing on.
+    virtual int splice_out(int /*pipe*/, int /*fd*/, std::uint32_t /*size*/) noexcept { return 0; }
     /// close(2). No operation on the descriptor may be in flight. The kernel may see it as late as the next `wait`.
     virtual void close(int fd) noexcept = 0;
 

@@ -18,6 +18,9 @@
 #include <chrono>
 #include <system_error>
 
+#include "splice_call.hpp"
+#include "system_calls.hpp"
+
 namespace sennit {
 
 namespace {
@@ -86,6 +89,13 @@ int kernel_backend::get_option(int fd, int level, int name, void* value, std::ui
 
 int kernel_backend::shutdown(int fd, int how) noexcept {
     return errno_unless(::shutdown(fd, how) == 0);
+}
+
+int kernel_backend::splice_out(int pipe, int fd, std::uint32_t size) noexcept {
+    const splice_out_request what{fd, pipe, size};
+    if ((socket_flags_ & SOCK_NONBLOCK) == 0) return detail::splice_on_blocking_socket(what);
+    const int error = detail::make_non_blocking(fd);
+    return error < 0 ? error : detail::splice_now(what);
 }
 
 void kernel_backend::close(int fd) noexcept {

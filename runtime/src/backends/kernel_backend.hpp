@@ -22,6 +22,7 @@ class kernel_backend : public backend {
     int set_option(int fd, int level, int name, const void* value, std::uint32_t size) noexcept override;
     int get_option(int fd, int level, int name, void* value, std::uint32_t& size) noexcept override;
     int shutdown(int fd, int how) noexcept override;
+    int splice_out(int pipe, int fd, std::uint32_t size) noexcept override;
     void close(int fd) noexcept override;
 
   protected:

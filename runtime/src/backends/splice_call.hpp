@@ -81,6 +81,15 @@ inline std::int32_t splice_now(const splice_out_request& what) noexcept {
     return result;
 }
 
+/// The same on a socket that blocks. Its mode is changed and changed back: for whatever io_uring itself does with a
+/// socket that does not block, it has EAGAIN (liburing issue 364).
+inline std::int32_t splice_on_blocking_socket(const auto& what) noexcept {
+    if (const int error = set_blocking(what.fd, false); error < 0) return error;
+    const std::int32_t result = splice_now(what);
+    set_blocking(what.fd, true);
+    return result;
+}
+
 /// The events of poll(2) after which the call is worth another try.
 inline std::uint32_t readiness_for(const splice_in_request&) noexcept {
     return POLLIN;

@@ -37,19 +37,9 @@ inline bool waits(const request& what) noexcept {
 struct call_without_waiting {
     std::int32_t operator()(const recvmmsg_request& what) const noexcept { return transfer_batch(what); }
     std::int32_t operator()(const sendmmsg_request& what) const noexcept { return transfer_batch(what); }
-    std::int32_t operator()(const splice_in_request& what) const noexcept { return on_blocking_socket(what); }
-    std::int32_t operator()(const splice_out_request& what) const noexcept { return on_blocking_socket(what); }
+    std::int32_t operator()(const splice_in_request& what) const noexcept { return splice_on_blocking_socket(what); }
+    std::int32_t operator()(const splice_out_request& what) const noexcept { return splice_on_blocking_socket(what); }
     std::int32_t operator()(const auto&) const noexcept { return -EINVAL; }
-
-  private:
-    /// The mode of the socket is changed and changed back: for whatever io_uring itself does with a socket that does
-    /// not block, it has EAGAIN (liburing issue 364).
-    static std::int32_t on_blocking_socket(const auto& what) noexcept {
-        if (const int error = set_blocking(what.fd, false); error < 0) return error;
-        const std::int32_t result = splice_now(what);
-        set_blocking(what.fd, true);
-        return result;
-    }
 };
 
 }  // namespace sennit::detail
