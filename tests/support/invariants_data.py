@@ -60,7 +60,7 @@ INVARIANTS = (
     ),
     (
         "Transfers of any size keep every byte in order",
-        ("Transfer.BytesInPieces*", "ByteStream.*", "RecvLease.Carries*", "RewrittenCompletions.ShortTransfers*", "DemoEcho.*", "DemoProxy.*"),
+        ("Transfer.BytesInPieces*", "ByteStream.*", "RecvLease.Carries*", "Conversation.*", "Forward*.*", "RewrittenCompletions.ShortTransfers*", "DemoEcho.*", "DemoProxy.*"),
     ),
     (
         "Signals that interrupt system calls lose nothing",

@@ -78,6 +78,8 @@ class uring_backend final : public kernel_backend {
     bool disarm_parked() noexcept;
     void on_disarm(standing_stream& stream, std::int32_t result) noexcept;
     void on_standing(standing_stream& stream, std::int32_t result, std::uint32_t flags) noexcept;
+    void end_without_bytes(standing_stream& stream, std::int32_t result) noexcept;
+    void tidy(standing_stream& stream) noexcept;
     void append(standing_stream& stream, detail::pooled_buffer& buffer, std::int32_t filled) noexcept;
     detail::pooled_buffer& take_first(standing_stream& stream) noexcept;
     void take(standing_stream& stream, std::uint32_t count) noexcept;

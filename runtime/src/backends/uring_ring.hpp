@@ -95,6 +95,7 @@ class uring_ring {
     [[noreturn]] static void fail(int outcome);
     template <class Prepare>
     answer ask(Prepare prepare);
+    bool hears_of_the_end();
     int enter(unsigned wanted, unsigned flags, const io_uring_getevents_arg* argument, std::size_t size) noexcept;
 
     io_uring ring_;

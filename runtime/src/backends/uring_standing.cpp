@@ -136,32 +136,36 @@ void uring_backend::on_standing(standing_stream& stream, std::int32_t result, st
 
     stream.was_busy = true;
     if (buffer != nullptr) append(stream, *buffer, result);
-    if (stream.first == nullptr && !stream.armed) {
-        if (result == -ENOBUFS && stream.waiting != nullptr) group_.want_more();
-        if (!may_be_repeated(result) && stream.waiting == nullptr) stream.error = result < 0 ? result : 0;
+    if (stream.first == nullptr) {
+        if (!stream.armed) end_without_bytes(stream, result);
+    } else if (stream.waiting != nullptr) {
+        give(stream, *std::exchange(stream.waiting, nullptr));
     }
-    operation* const waiting = stream.waiting;
-    if (waiting != nullptr && (stream.first != nullptr || !stream.armed)) {
-        stream.waiting = nullptr;
-        if (stream.first != nullptr) {
-            give(stream, *waiting);
-        } else {
-            standing_.forget(stream);
-            if (may_be_repeated(result)) {
-                receive_once(*waiting);
-            } else {
-                on_single(*waiting, result);
-            }
-            return;
-        }
+    tidy(stream);
+}
+
+/// The receive has ended, and nothing it has brought is left.
+void uring_backend::end_without_bytes(standing_stream& stream, std::int32_t result) noexcept {
+    operation* const waiting = std::exchange(stream.waiting, nullptr);
+    const bool has_news = !may_be_repeated(result);
+    if (waiting == nullptr) {
+        stream.error = has_news ? result : 0;
+        return;
     }
+    standing_.forget(stream);
+    if (has_news) return on_single(*waiting, result);
+    if (result == -ENOBUFS) group_.want_more();
+    receive_once(*waiting);
+}
+
+/// Gives up the place of a stream that needs none, and ends what brings more than anybody asks for.
+void uring_backend::tidy(standing_stream& stream) noexcept {
     if (stream.fd < 0) return;
     if (stream.is_over()) return standing_.forget(stream);
     const bool too_much = stream.first != nullptr && (stream.first != stream.last || stream.unread > most_unread);
-    if (too_much && stream.waiting == nullptr && stream.armed && !stream.disarmed) {
-        disarm(stream);
-        standing_.rest();
-    }
+    if (!too_much || stream.waiting != nullptr || !stream.armed || stream.disarmed) return;
+    disarm(stream);
+    standing_.rest();
 }
 
 void uring_backend::append(standing_stream& stream, detail::pooled_buffer& buffer, std::int32_t filled) noexcept {
@@ -229,7 +233,7 @@ bool uring_backend::answer() noexcept {
             receive_once(next);
         } else if (stream->first != nullptr) {
             give(*stream, next);
-            if (stream->fd >= 0 && stream->is_over()) standing_.forget(*stream);
+            tidy(*stream);
         } else {
             const std::int32_t error = stream->error;
             standing_.forget(*stream);
