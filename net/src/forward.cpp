@@ -107,13 +107,18 @@ class flood_watch {
     std::size_t spliced_ = 0;
 };
 
+/// The descriptor, which nobody outside the library hears of; -1 when there is none any more.
+int number_of(const stream_socket& stream) noexcept {
+    return stream.core() ? stream.core()->fd() : -1;
+}
+
 /// Takes what has arrived into the pipe, and hands on at once what the other side takes without waiting: that is done
 /// before other connections have their turn, while what the kernel needs for it is still in the cache.
 class [[nodiscard]] splice_awaiter final : public detail::socket_operation {
   public:
     splice_awaiter(stream_socket& from, const pipe_of_own& pipe, stream_socket& to, std::size_t& left) noexcept
         : socket_operation(from.core(), detail::direction::receiving,
-                           splice_in_request{from.core()->fd(), pipe.in(), pipe_size, 0}),
+                           splice_in_request{number_of(from), pipe.in(), pipe_size, 0}),
           pipe_(pipe.out()),
           to_(to.core().get()),
           left_(&left) {}
@@ -149,7 +154,7 @@ class [[nodiscard]] splice_awaiter final : public detail::socket_operation {
 };
 
 detail::transfer_awaiter splice_out(const pipe_of_own& pipe, stream_socket& to, std::size_t size) {
-    const splice_out_request what{to.core()->fd(), pipe.out(), static_cast<std::uint32_t>(size)};
+    const splice_out_request what{number_of(to), pipe.out(), static_cast<std::uint32_t>(size)};
     return {to.core(), detail::direction::sending, what};
 }
 

@@ -156,7 +156,7 @@ void uring_backend::wait(time_point deadline) {
     // on the ring must hear of both.
     const bool lends_more = !unlent_.empty() && (group_.available() != 0 || pool_->can_take());
     const bool host_sleeps_on_it = ring_.poll_descriptor() >= 0 && ring_.unsubmitted() != 0;
-    if (lends_more || !calls_.empty() || !answered_.empty() || host_sleeps_on_it) [[unlikely]]
+    if (lends_more || !calls_.empty() || host_sleeps_on_it) [[unlikely]]
         wake();
     may_hold_send_ = completions <= most_completions_of_a_quiet_turn;
     few_completions_ = completions <= few_completions;
