@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <optional>
 #include <string>
 #include <system_error>
 
@@ -212,15 +213,16 @@ TEST_P(ForwardEnd, AServedConnectionThatNeverPausesDrainsToo) {
         std::uint64_t count = 0;
         const auto handler = [&](net::tcp_stream peer) -> task<> { count = co_await net::forward(peer, right.first); };
         std::size_t received = std::size_t{1} << 20;
+        std::optional<net::tcp_stream> client;  // the flood goes on until it finds this closed
         co_await with_task_group([&](task_group& group) -> task<> {
             group.spawn([&]() -> task<> { co_await net::serve(listener, handler); });
-            auto client = co_await net::tcp_stream::connect(listener.local_endpoint());
-            group.spawn(flood(client));
+            client.emplace(co_await net::tcp_stream::connect(listener.local_endpoint()));
+            group.spawn(flood(*client));
             co_await take_some_of_a_flood(right.second);
             loop().stop().request();
             const std::string rest = co_await read_all(right.second);
             received += rest.size();
-            client.close();
+            client->close();
         });
         EXPECT_EQ(count, received);
     });
