@@ -7,8 +7,13 @@
 #include <system_error>
 #include <utility>
 
+#include <sennit/event.hpp>
+#include <sennit/net/serve.hpp>
 #include <sennit/net/tcp.hpp>
+#include <sennit/stop.hpp>
+#include <sennit/task_group.hpp>
 #include <sennit/when_all.hpp>
+#include <sennit/yield.hpp>
 
 #include "backends/uring_tag.hpp"
 #include "completion_seam.hpp"
@@ -114,6 +119,50 @@ TEST_F(StandingReceive, EndsWhenNobodyReceives) {
     });
     if (IsSkipped()) return;
     EXPECT_EQ(unasked, 2U);
+}
+
+/// The buffer of the kernel, which limits what a server that drains takes for arrived, is smaller than what it had
+/// received before.
+TEST_F(StandingReceive, WhatItHasBroughtIsReceivedByAServerThatDrains) {
+    std::string last;
+    const std::string parts = noise(2800);
+    run([&]() -> task<> {
+        event_loop& loop = co_await current_loop();
+        auto listener = co_await net::tcp_listener::bind({"127.0.0.1", 0});
+        event goes_on;
+        const auto handler = [&](net::tcp_stream peer) -> task<> {
+            peer.set_receive_buffer_size(1);
+            std::string buffer(64, '?');
+            for (int i = 0; i != 10; ++i) {
+                const std::size_t count = co_await peer.recv(buffer);
+                co_await peer.send(const_bytes(buffer).first(count));
+            }
+            co_await goes_on.wait();
+            while (const std::size_t count = co_await peer.recv(buffer)) last.append(buffer, 0, count);
+        };
+        co_await with_task_group([&](task_group& group) -> task<> {
+            group.spawn(net::serve(listener, handler));
+            auto client = co_await net::tcp_stream::connect(listener.local_endpoint());
+            for (int i = 0; i != 10; ++i) {
+                co_await client.send("question");
+                const std::string answer = co_await read_exactly(client, 8);
+                EXPECT_EQ(answer, "question");
+            }
+            for (const std::size_t begin : {std::size_t{0}, parts.size() / 2}) {
+                const std::string part = parts.substr(begin, parts.size() / 2);
+                co_await client.send(part);
+                co_await settle();
+            }
+            loop.stop().request();
+            co_await settle();
+            goes_on.set();
+            const std::string nothing = co_await read_all(client);
+            EXPECT_EQ(nothing, "");
+        });
+    });
+    if (IsSkipped()) return;
+    EXPECT_EQ(last.size(), parts.size());
+    EXPECT_TRUE(last == parts);
 }
 
 TEST_F(StandingReceive, IsNotThereWhereItMissesTheEnd) {

@@ -8,8 +8,7 @@
 // - Imitations of Linux may drop completions when the queue is full (no NODROP) or lack the timeout of enter (no
 //   EXT_ARG). RSRC_TAGS came with Linux 5.13, as did the multishot poll.
 // - A receive that stays armed takes bytes and an end of stream that come before it is looked at for one event, and
-// never
-//   tells of the end (CVE-2026-23473, mended in March 2026). That needs no race, so it is tried.
+//   never tells of the end (CVE-2026-23473, mended in March 2026). That needs no race, so it is tried.
 // - With SINGLE_ISSUER, and with a registered ring, only the thread that set the ring up may use it. An event
 //   loop belongs to its thread anyway, so there is no detour by way of R_DISABLED.
 // - The memory of the ring stays out of a child after fork(2): the kernel refuses what the child submits

@@ -4,18 +4,15 @@
 // receives, is handed over as what the kernel would have given, and nothing of it is lost by a cancellation.
 //
 // - io_uring_prep_recv_multishot(3), Linux 6.0. It takes a buffer of the group for each completion, and goes on until
-// one
-//   lacks F_MORE: at the end of the stream, after an error, when it is cancelled or no buffer is left, and when the
+//   one lacks F_MORE: at the end of the stream, after an error, when it is cancelled or no buffer is left, and when the
 //   completion queue has overflown.
 // - The end of a stream needs no memory: who asks again is told again. An error is told once.
 // - A socket is closed when the last receive on it has ended, too. So that is cancelled before the descriptor is
-// closed,
-//   in the same enter.
+//   closed, in the same enter.
 // - What arrives while nobody receives is taken from the kernel, which would have slowed the peer down. So the second
 //   buffer that nobody has asked for ends the receive, and no other is armed for some time.
 // - Where there is much to do in each turn, receives find something at once, and a standing one saves nothing. So none
-// is
-//   armed then.
+//   is armed then.
 
 #include <limits.h>
 #include <sys/socket.h>
