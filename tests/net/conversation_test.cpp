@@ -62,6 +62,19 @@ task<> talk(net::tcp_stream& stream, raw_socket& peer, int times = 10) {
     }
 }
 
+/// How a receive ends when something happens while it waits.
+template <class Event>
+task<std::error_code> error_of_a_wait(net::tcp_stream& stream, Event& happens) {
+    std::error_code error;
+    co_await with_task_group([&](task_group& group) -> task<> {
+        const auto wait = [&]() -> task<> { error = co_await error_of(receive(stream)); };
+        group.spawn(wait);
+        co_await settle();
+        happens();
+    });
+    co_return error;
+}
+
 TEST_P(Conversation, GoesOn) {
     run([]() -> task<> {
         auto pair = co_await stream_and_peer();
@@ -237,14 +250,11 @@ TEST_P(Conversation, WaitingReceiveHearsOfTheEndAndOfAReset) {
         for (const bool reset : {true, false}) {
             auto pair = co_await stream_and_peer();
             co_await talk(pair.first, pair.second);
-            std::error_code error;
-            co_await with_task_group([&](task_group& group) -> task<> {
-                const auto wait = [&]() -> task<> { error = co_await error_of(receive(pair.first)); };
-                group.spawn(wait);
-                co_await settle();
+            const auto leave = [&] {
                 if (reset) pair.second.reset_on_close();
                 pair.second.close();
-            });
+            };
+            const std::error_code error = co_await error_of_a_wait(pair.first, leave);
             if (reset) {
                 EXPECT_EQ(error, std::errc::connection_reset);
             } else {
@@ -300,13 +310,8 @@ TEST_P(Conversation, ClosingEndsAReceiveThatWaits) {
     run([]() -> task<> {
         auto pair = co_await stream_and_peer();
         co_await talk(pair.first, pair.second);
-        std::error_code error;
-        co_await with_task_group([&](task_group& group) -> task<> {
-            const auto wait = [&]() -> task<> { error = co_await error_of(receive(pair.first)); };
-            group.spawn(wait);
-            co_await settle();
-            pair.first.close();
-        });
+        const auto close = [&] { pair.first.close(); };
+        const std::error_code error = co_await error_of_a_wait(pair.first, close);
         EXPECT_EQ(error, std::errc::operation_canceled);
         co_await settle();
         EXPECT_EQ(pair.second.recv_now(), "EOF");

@@ -29,6 +29,22 @@ std::size_t descriptors_of_a_pipe(bool simulated) {
     return large_enough ? 2 : 0;
 }
 
+/// How forwarding fails when something happens while it waits to send.
+template <class Event>
+task<std::error_code> error_in_a_flood(tcp_route& all, Event& happens) {
+    std::error_code error;
+    co_await with_task_group([&](task_group& group) -> task<> {
+        group.spawn(flood(all.sender));
+        group.spawn([&]() -> task<> {
+            error = co_await error_of(net::forward(all.from, all.to));
+            all.from.close();
+        });
+        co_await take_some_of_a_flood(all.receiver);
+        happens();
+    });
+    co_return error;
+}
+
 TEST_P(ForwardEnd, AReceiverThatIsGoneIsAnError) {
     run([]() -> task<> {
         auto left = co_await tcp_pair();
@@ -50,17 +66,9 @@ TEST_P(ForwardEnd, AReceiverThatIsGoneIsAnError) {
 TEST_P(ForwardEnd, ABrokenPipeIsNoSignal) {
     run([this]() -> task<> {
         auto all = co_await narrowing_tcp();
-        std::error_code error;
-        co_await with_task_group([&](task_group& group) -> task<> {
-            group.spawn(flood(all.sender));
-            group.spawn([&]() -> task<> {
-                error = co_await error_of(net::forward(all.from, all.to));
-                all.from.close();
-            });
-            co_await take_some_of_a_flood(all.receiver);
-            // Not a reset, which is told once before the pipe is broken.
-            loop().io().shutdown(all.to.native_handle(), SHUT_WR);
-        });
+        // Not a reset, which is told once before the pipe is broken.
+        const auto break_the_pipe = [&] { loop().io().shutdown(all.to.native_handle(), SHUT_WR); };
+        const std::error_code error = co_await error_in_a_flood(all, break_the_pipe);
         EXPECT_EQ(error, std::errc::broken_pipe);
     });
 }
@@ -138,16 +146,8 @@ TEST_P(ForwardEnd, ClosingTheStreamItReceivesFromEndsIt) {
 TEST_P(ForwardEnd, ClosingTheStreamItSendsToEndsIt) {
     run([]() -> task<> {
         auto all = co_await narrowing_tcp();
-        std::error_code error;
-        co_await with_task_group([&](task_group& group) -> task<> {
-            group.spawn(flood(all.sender));
-            group.spawn([&]() -> task<> {
-                error = co_await error_of(net::forward(all.from, all.to));
-                all.from.close();
-            });
-            co_await take_some_of_a_flood(all.receiver);
-            all.to.close();
-        });
+        const auto close = [&] { all.to.close(); };
+        const std::error_code error = co_await error_in_a_flood(all, close);
         EXPECT_EQ(error, std::errc::operation_canceled);
     });
 }
