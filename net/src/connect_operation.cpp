@@ -9,10 +9,11 @@
 
 namespace sennit::net::detail {
 
-void connect_awaiter::prepare() noexcept {
+bool connect_awaiter::prepare() noexcept {
     auto& what = *std::get_if<connect_request>(&request_);
     what.address_length = peer_.to_sockaddr(address_);
     what.address = reinterpret_cast<const sockaddr*>(address_);
+    return true;
 }
 
 void connect_awaiter::await_resume() const {

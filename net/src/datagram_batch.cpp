@@ -98,14 +98,15 @@ void batch_storage::prepare_to_send() noexcept {
 }
 
 recv_batch_awaiter::recv_batch_awaiter(const socket_ref& core, datagram_batch& batch) noexcept
-    : socket_operation(core, direction::receiving, recvmmsg_request{core ? core->fd() : -1, nullptr, 0}),
+    : request_on_socket(core, direction::receiving, recvmmsg_request{core ? core->fd() : -1, nullptr, 0}),
       batch_(&batch.storage()) {}
 
-void recv_batch_awaiter::prepare() noexcept {
+bool recv_batch_awaiter::prepare() noexcept {
     batch_->prepare_to_receive();
     auto& request = *std::get_if<recvmmsg_request>(&request_);
     request.messages = batch_->headers();
     request.count = static_cast<unsigned>(batch_->capacity());
+    return true;
 }
 
 void recv_batch_awaiter::complete(completion done) noexcept {
@@ -114,18 +115,19 @@ void recv_batch_awaiter::complete(completion done) noexcept {
 }
 
 send_batch_awaiter::send_batch_awaiter(const socket_ref& core, datagram_batch& batch) noexcept
-    : socket_operation(core, direction::sending, sendmmsg_request{core ? core->fd() : -1, nullptr, 0}),
+    : request_on_socket(core, direction::sending, sendmmsg_request{core ? core->fd() : -1, nullptr, 0}),
       batch_(&batch.storage()) {}
 
 bool send_batch_awaiter::await_ready() const noexcept {
     return batch_->size() == 0;
 }
 
-void send_batch_awaiter::prepare() noexcept {
+bool send_batch_awaiter::prepare() noexcept {
     batch_->prepare_to_send();
     auto& request = *std::get_if<sendmmsg_request>(&request_);
     request.messages = batch_->headers();
     request.count = static_cast<unsigned>(batch_->size());
+    return true;
 }
 
 void send_batch_awaiter::complete(completion done) noexcept {

@@ -12,9 +12,10 @@ namespace sennit::net {
 
 namespace detail {
 
-void receive_awaiter::prepare() noexcept {
+bool receive_awaiter::prepare() noexcept {
     message_.describe(&part_, 1, sender_, sizeof sender_);
     std::get_if<recvmsg_request>(&request_)->message = message_.get();
+    return true;
 }
 
 datagram receive_awaiter::received() const noexcept {
@@ -23,7 +24,7 @@ datagram receive_awaiter::received() const noexcept {
 }
 
 send_datagram_awaiter::send_datagram_awaiter(const socket_ref& core, const_bytes bytes) noexcept
-    : socket_operation(core, direction::sending, sendmsg_request{core ? core->fd() : -1, nullptr, 0}),
+    : request_on_socket(core, direction::sending, sendmsg_request{core ? core->fd() : -1, nullptr, 0}),
       // The kernel only reads from it; iovec has no const form.
       part_{const_cast<std::byte*>(bytes.data()), bytes.size()} {}
 
@@ -34,13 +35,14 @@ send_datagram_awaiter::send_datagram_awaiter(const socket_ref& core, const_bytes
 }
 
 send_datagram_awaiter::send_datagram_awaiter(send_datagram_awaiter&& other) noexcept
-    : socket_operation(std::move(other)), part_(other.part_), receiver_length_(other.receiver_length_) {
+    : request_on_socket(std::move(other)), part_(other.part_), receiver_length_(other.receiver_length_) {
     std::memcpy(receiver_, other.receiver_, receiver_length_);
 }
 
-void send_datagram_awaiter::prepare() noexcept {
+bool send_datagram_awaiter::prepare() noexcept {
     message_.describe(&part_, 1, receiver_length_ == 0 ? nullptr : receiver_, receiver_length_);
     std::get_if<sendmsg_request>(&request_)->message = message_.get();
+    return true;
 }
 
 }  // namespace detail

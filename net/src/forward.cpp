@@ -114,11 +114,11 @@ int number_of(const stream_socket& stream) noexcept {
 
 /// Takes what has arrived into the pipe, and hands on at once what the other side takes without waiting: that is done
 /// before other connections have their turn, while what the kernel needs for it is still in the cache.
-class [[nodiscard]] splice_awaiter final : public detail::socket_operation {
+class [[nodiscard]] splice_awaiter final : public detail::request_on_socket {
   public:
     splice_awaiter(stream_socket& from, const pipe_of_own& pipe, stream_socket& to, std::size_t& left) noexcept
-        : socket_operation(from.core(), detail::direction::receiving,
-                           splice_in_request{number_of(from), pipe.in(), pipe_size, 0}),
+        : request_on_socket(from.core(), detail::direction::receiving,
+                            splice_in_request{number_of(from), pipe.in(), pipe_size, 0}),
           pipe_(pipe.out()),
           to_(to.core().get()),
           left_(&left) {}

@@ -1,6 +1,8 @@
 // Receiving into a buffer that the loop lends. Its one hard idea is who counts: from its completion on, the buffer is
 // counted at the socket, whose memory stays until the last lease is back, even when stream and loop are gone.
 
+#include <sys/socket.h>
+
 #include <cerrno>
 #include <memory>
 #include <new>
@@ -10,9 +12,17 @@
 
 namespace sennit::net::detail {
 
+request lease_awaiter::what() const noexcept {
+    return recv_lease_request{core() != nullptr ? core()->number() : -1,
+                              patience_ == patience::none ? MSG_DONTWAIT : 0};
+}
+
 void lease_awaiter::complete(completion done) noexcept {
-    in_flight.buffer = done.buffer;  // the backend is through with it
-    if (done.buffer != nullptr) core()->lease_begins();
+    if (done.buffer != nullptr) {
+        done.buffer->borrower = core();
+        core()->lease_begins();
+    }
+    keep_buffer(done.buffer);  // the backend is through with the operation
     finish_on_socket(done.result);
 }
 

@@ -27,20 +27,6 @@ int domain_of(family where) noexcept {
     return AF_UNSPEC;
 }
 
-/// Has a receive fail with EAGAIN where it would wait.
-void do_not_wait(request& what) noexcept {
-    if (auto* const each = std::get_if<recv_request>(&what)) each->flags |= MSG_DONTWAIT;
-    if (auto* const each = std::get_if<recvmsg_request>(&what)) each->flags |= MSG_DONTWAIT;
-    if (auto* const each = std::get_if<recv_lease_request>(&what)) each->flags |= MSG_DONTWAIT;
-    if (auto* const each = std::get_if<splice_in_request>(&what)) each->flags |= MSG_DONTWAIT;
-}
-
-/// A receive without room for a byte. The kernel would wait until there is one all the same.
-bool wants_nothing(const request& what) noexcept {
-    const auto* const recv = std::get_if<recv_request>(&what);
-    return recv != nullptr && recv->size == 0;
-}
-
 [[noreturn]] void throw_error(int error, const char* what) {
     throw std::system_error(error, std::system_category(), what);
 }
@@ -197,11 +183,10 @@ bool socket_operation::start_on_socket(sennit::detail::awaiting coroutine) noexc
     if (&core_->loop() != where.loop) {
         sennit::detail::misuse("a socket was used on another event loop than the one it was opened on");
     }
-    prepare();
     const bool receives = half_ == direction::receiving;
-    if (receives && core_->receiving_ended()) do_not_wait(request_);
-    receives_ahead_ = receives && core_->may_receive_ahead();
-    const bool nothing_to_do = wants_nothing(request_) || (receives && core_->all_received());
+    if (receives && core_->may_receive_ahead()) patience_ = patience::receives_ahead;
+    if (receives && core_->receiving_ended()) do_not_wait();
+    const bool nothing_to_do = !prepare() || (receives && core_->all_received());
     const bool over_at_once = nothing_to_do && !where.scope->is_cancelled();
     if (!over_at_once && start(coroutine)) return true;
     core_->give_back(half_);
@@ -212,7 +197,7 @@ void socket_operation::finish_on_socket(std::int32_t result) noexcept {
     if (half_ == direction::receiving && core_->receiving_ended() && !scope_cancelled() && core_->fd() >= 0) {
         if (result == -ECANCELED) {
             // `end_receiving` ended the wait, but something may have arrived at the same moment.
-            do_not_wait(request_);
+            do_not_wait();
             submit_again();
             return;
         }
@@ -232,7 +217,7 @@ void socket_operation::finish_on_socket(std::int32_t result) noexcept {
 void socket_operation::continue_or_finish() noexcept {
     core_->mark_moved(half_);
     const bool receives = half_ == direction::receiving;
-    if (receives && core_->receiving_ended()) do_not_wait(request_);
+    if (receives && core_->receiving_ended()) do_not_wait();
     if (scope_cancelled() || core_->fd() < 0) {
         finish_on_socket(cancelled_result);
     } else if (receives && core_->all_received()) {
@@ -249,6 +234,19 @@ std::error_code socket_operation::outcome() const {
 
 void socket_operation::throw_if_failed() const {
     if (const auto error = outcome()) throw std::system_error(error, waiting_for());
+}
+
+bool request_on_socket::prepare() noexcept {
+    // Without room for a byte the kernel would wait until there is one all the same.
+    const auto* const recv = std::get_if<recv_request>(&request_);
+    return recv == nullptr || recv->size != 0;
+}
+
+void request_on_socket::do_not_wait() noexcept {
+    socket_operation::do_not_wait();
+    if (auto* const each = std::get_if<recv_request>(&request_)) each->flags |= MSG_DONTWAIT;
+    if (auto* const each = std::get_if<recvmsg_request>(&request_)) each->flags |= MSG_DONTWAIT;
+    if (auto* const each = std::get_if<splice_in_request>(&request_)) each->flags |= MSG_DONTWAIT;
 }
 
 void send_all_awaiter::complete(completion done) noexcept {

@@ -30,7 +30,7 @@ void operation::cancel_wait() noexcept {
 
 detail::wait_details operation::details() const noexcept {
     detail::wait_details known;
-    known.descriptor = descriptor_of(request_);
+    known.descriptor = descriptor_of(what());
     return known;
 }
 

@@ -28,7 +28,7 @@ namespace sennit::testing {
 /// An operation without a coroutine: it keeps its completions.
 class recorded final : public operation {
   public:
-    recorded(backend& io, const request& what) : operation(what), io_(&io) {}
+    recorded(backend& io, const request& what) : request_(what), io_(&io) {}
     recorded(recorded&& other) = default;
     /// A test that failed in the middle leaves operations behind.
     ~recorded() {
@@ -44,6 +44,7 @@ class recorded final : public operation {
         return *this;
     }
     void cancel() { io_->cancel(*this); }
+    request what() const noexcept override { return request_; }
 
     void complete(completion done) noexcept override {
         completions.push_back(done);
@@ -61,6 +62,7 @@ class recorded final : public operation {
     std::function<void(completion)> then;
 
   private:
+    request request_;
     backend* io_;
     bool over_ = true;
 };

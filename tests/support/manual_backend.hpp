@@ -96,13 +96,13 @@ class manual_backend final : public backend {
     void end(operation& what, std::int32_t result) noexcept {
         static_cast<detail::list_hook<detail::backend_tag>&>(what).unlink();
         what.in_flight.result_known = true;
-        what.in_flight.result = result;
+        what.keep_result(result);
         ended_.push_back(what);
     }
 
     void deliver(operation& what) noexcept {
         --in_flight_;
-        what.complete({what.in_flight.result});
+        what.complete({what.kept_result()});
     }
 
     time_point now_{std::chrono::hours(1)};

@@ -28,33 +28,39 @@ struct completion {
 /// The path is always the same: `start` -> `backend::submit` -> (kernel) -> `backend::wait` -> `complete` -> the
 /// loop resumes the coroutine. A cancelled scope only adds `backend::cancel`; the last completion still comes.
 class operation : public detail::waiter, public detail::list_hook<detail::backend_tag> {
+    using backend_hook = detail::list_hook<detail::backend_tag>;
+
   public:
     /// For backends: delivers a completion. Called from `backend::wait` only. After a completion without `more`
     /// nothing of the backend names this operation any longer, and the operation may be gone when this returns.
     virtual void complete(completion done) noexcept;
 
-    const request& what() const noexcept { return request_; }
+    /// For backends: what is to be done. Made when it is asked for, so that what waits keeps no more than it needs: ask
+    /// once.
+    virtual request what() const noexcept = 0;
     /// For backends: whether this receive is one of many small ones on its stream, so that what arrives before the next
     /// one may be received as well, and kept for it.
-    bool may_receive_ahead() const noexcept { return receives_ahead_; }
+    bool may_receive_ahead() const noexcept { return patience_ == patience::receives_ahead; }
 
-    const char* waiting_for() const noexcept override { return name_of(request_); }
+    const char* waiting_for() const noexcept override { return name_of(what()); }
     detail::wait_details details() const noexcept override;
 
-    /// For backends: room for their own bookkeeping while the operation is in flight.
-    struct in_flight_state {
-        detail::pooled_buffer* buffer = nullptr;  ///< kept like `result`
-        std::int32_t result = 0;                  ///< kept while a cancel's own completion is outstanding
-        std::uint8_t outstanding = 0;             ///< completions that still name the operation
-        bool cancel_requested = false;            ///< `backend::cancel` was called
-        bool result_known = false;                ///< the terminal result is in `result`
-    };
-    in_flight_state in_flight;
+    // For backends: what a completion is to say, for as long as it cannot be delivered.
+
+    void keep_result(std::int32_t result) noexcept { result_ = result; }
+    std::int32_t kept_result() const noexcept { return result_; }
+    /// The operation must be in no list of the backend's until the buffer is taken.
+    void keep_buffer(detail::pooled_buffer* buffer) noexcept { backend_hook::set_spare(buffer); }
+    detail::pooled_buffer* take_buffer() noexcept {
+        void* const buffer = backend_hook::spare();
+        backend_hook::set_spare(nullptr);
+        return static_cast<detail::pooled_buffer*>(buffer);
+    }
 
   protected:
-    explicit operation(const request& what) noexcept : request_(what) {}
+    operation() noexcept = default;
     /// An operation can be moved until it is started: so awaitables can be handed to `as_result` or `with_timeout`.
-    operation(operation&& other) noexcept : request_(other.request_) {}
+    operation(operation&&) noexcept : operation() {}
     ~operation() = default;
 
     /// Submits the request on behalf of `coroutine`. False when the scope is cancelled: nothing was submitted, the
@@ -80,9 +86,28 @@ class operation : public detail::waiter, public detail::list_hook<detail::backen
 
     static const std::int32_t cancelled_result;  ///< -ECANCELED
 
-    request request_;
+    // An operation is part of the frame of whoever waits, and most of what an idle connection takes. So the members
+    // that are smaller than a word share one, with the first of a derived class.
+
     std::int32_t result_ = 0;
-    bool receives_ahead_ = false;
+
+  public:
+    /// For backends: their own bookkeeping while the operation is in flight.
+    struct in_flight_state {
+        std::uint8_t outstanding = 0;       ///< completions that still name the operation
+        bool cancel_requested : 1 = false;  ///< `backend::cancel` was called
+        bool result_known : 1 = false;      ///< the last completion is `kept_result`
+    };
+    in_flight_state in_flight;
+
+  protected:
+    /// How a receive takes it that nothing has arrived.
+    enum class patience : std::uint8_t {
+        waits,
+        receives_ahead,  ///< and what comes after that may be received with it
+        none,            ///< it fails with EAGAIN
+    };
+    patience patience_ = patience::waits;
 
   private:
     void throw_cancelled() const;

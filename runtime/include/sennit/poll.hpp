@@ -14,8 +14,10 @@ namespace detail {
 
 class [[nodiscard]] poll_awaiter final : public operation {
   public:
-    poll_awaiter(int fd, std::uint32_t events) noexcept : operation(poll_request{fd, events}) {}
+    poll_awaiter(int fd, std::uint32_t events) noexcept : what_{fd, events} {}
     poll_awaiter(poll_awaiter&&) noexcept = default;
+
+    request what() const noexcept override { return what_; }
 
     bool await_ready() const noexcept { return false; }
     bool await_suspend(awaiting coroutine) noexcept { return start(coroutine); }
@@ -25,6 +27,9 @@ class [[nodiscard]] poll_awaiter final : public operation {
         if (result_ < 0) return std::error_code(-result_, std::system_category());
         return static_cast<std::uint32_t>(result_);
     }
+
+  private:
+    poll_request what_;
 };
 
 }  // namespace detail

@@ -35,7 +35,7 @@ struct recv_request {
         : fd(descriptor), flags(how), data(where), size(bytes) {}
 
     int fd;
-    int flags;  // beside `fd`: requests are part of the frame of whoever waits, so they have no gaps
+    int flags;  // beside `fd`: most operations keep their request, in the frame of whoever waits, so it has no gaps
     void* data;
     std::size_t size;
 };

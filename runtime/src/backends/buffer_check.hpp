@@ -14,7 +14,7 @@
 #define SENNIT_CHECK_BUFFERS 0
 #endif
 
-#include <sennit/request.hpp>
+#include <sennit/operation.hpp>
 
 #if SENNIT_CHECK_BUFFERS
 #include <sanitizer/asan_interface.h>
@@ -82,13 +82,13 @@ class buffer_check {
     }
 };
 
-inline void check_buffers(const request& what) noexcept {
-    std::visit(buffer_check{}, what);
+inline void check_buffers(const operation& what) noexcept {
+    std::visit(buffer_check{}, what.what());
 }
 
 #else
 
-inline void check_buffers(const request&) noexcept {}
+inline void check_buffers(const operation&) noexcept {}
 
 #endif
 

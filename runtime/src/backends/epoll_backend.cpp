@@ -79,7 +79,7 @@ epoll_backend::~epoll_backend() {
 }
 
 void epoll_backend::submit(operation& what) noexcept {
-    detail::check_buffers(what.what());
+    detail::check_buffers(what);
     ++in_flight_;
     // By far the most frequent case in which the answer is known: the next recv after a short one.
     epoll_descriptor* const descriptor = set_.find(waits_for_bytes_of(what.what()));
@@ -168,7 +168,8 @@ void epoll_backend::on_event(const epoll_event& event) noexcept {
 
 /// The operation is over. It may be gone when this returns.
 void epoll_backend::deliver(operation& what, std::int32_t result, detail::pooled_buffer* buffer) noexcept {
-    if (const auto* poll = std::get_if<poll_request>(&what.what())) {
+    const request asked = what.what();
+    if (const auto* poll = std::get_if<poll_request>(&asked)) {
         epoll_descriptor* const descriptor = set_.find(poll->fd);
         if (descriptor != nullptr && !descriptor->own && descriptor->readers.empty() && descriptor->writers.empty()) {
             set_.unwatch(poll->fd, *descriptor);

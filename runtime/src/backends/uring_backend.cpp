@@ -169,8 +169,9 @@ bool uring_backend::send_lone() noexcept {
     operation& what = lone_.pop_front();
     std::int32_t result = -EAGAIN;
     if (ring_.unsubmitted() == 0) {
-        const auto* const plain = std::get_if<send_request>(&what.what());
-        result = plain != nullptr ? detail::send_now(*plain) : detail::send_now(std::get<sendmsg_request>(what.what()));
+        const request asked = what.what();
+        const auto* const plain = std::get_if<send_request>(&asked);
+        result = plain != nullptr ? detail::send_now(*plain) : detail::send_now(std::get<sendmsg_request>(asked));
     }
     if (result == -EAGAIN) {
         fill_in(what, turn::behind_parked);
@@ -276,7 +277,7 @@ bool uring_backend::lend_buffers() noexcept {
 void uring_backend::receive_now(operation& what) noexcept {
     detail::pooled_buffer* buffer = pool_->take();
     if (buffer == nullptr) return unlent_.push_back(what);
-    const auto& request = std::get<recv_lease_request>(what.what());
+    const auto request = std::get<recv_lease_request>(what.what());
     const std::size_t size = pool_->buffer_size();
     pool_->unseal(*buffer);
     const std::int32_t result =
@@ -306,15 +307,15 @@ void uring_backend::on_lease(operation& what, std::int32_t result, std::uint32_t
 }
 
 void uring_backend::on_single(operation& what, std::int32_t result, detail::pooled_buffer* buffer) noexcept {
-    detail::check_buffers(what.what());
+    detail::check_buffers(what);
     operation::in_flight_state& state = what.in_flight;
     if (!state.cancel_requested) [[likely]]
         return finish(what, result, buffer);
     // A kernel thread that was interrupted in the middle of the operation says EINTR.
-    state.result = result == -EINTR ? -ECANCELED : result;
-    state.buffer = buffer;
+    what.keep_result(result == -EINTR ? -ECANCELED : result);
     unlink(what);  // if its cancellation is still parked
-    if (--state.outstanding == 0) finish(what, state.result, buffer);
+    if (--state.outstanding == 0) return finish(what, what.kept_result(), buffer);
+    what.keep_buffer(buffer);
 }
 
 void uring_backend::on_accept(operation& what, std::int32_t result, bool more) noexcept {
@@ -333,8 +334,7 @@ void uring_backend::on_accept(operation& what, std::int32_t result, bool more) n
 }
 
 void uring_backend::on_cancel(operation& what, std::int32_t result) noexcept {
-    operation::in_flight_state& state = what.in_flight;
-    if (--state.outstanding == 0) return finish(what, state.result, state.buffer);
+    if (--what.in_flight.outstanding == 0) return finish(what, what.kept_result(), what.take_buffer());
     // The target neither waits nor runs nor is over: the kernel is about to try it once more.
     if (result == -ENOENT) submit_cancel(what, turn::behind_parked);
 }
@@ -357,9 +357,10 @@ bool uring_backend::run_calls() noexcept {
 }
 
 void uring_backend::call(operation& what) noexcept {
-    const std::int32_t result = std::visit(detail::call_without_waiting{}, what.what());
-    if (std::holds_alternative<recvmmsg_request>(what.what())) receives_first_.learn(result != -EAGAIN);
-    if (result == -EAGAIN && detail::waits(what.what())) return poll_before_call(what);
+    const request asked = what.what();
+    const std::int32_t result = std::visit(detail::call_without_waiting{}, asked);
+    if (std::holds_alternative<recvmmsg_request>(asked)) receives_first_.learn(result != -EAGAIN);
+    if (result == -EAGAIN && detail::waits(asked)) return poll_before_call(what);
     on_single(what, result);
 }
 
@@ -371,7 +372,7 @@ void uring_backend::on_call(operation& what, std::int32_t result) noexcept {
 void uring_backend::run_shutdowns() noexcept {
     while (!due_shutdowns_.empty()) {
         operation& next = due_shutdowns_.pop_front();
-        const auto& request = std::get<shutdown_request>(next.what());
+        const auto request = std::get<shutdown_request>(next.what());
         finish(next, shutdown(request.fd, request.how));
     }
 }

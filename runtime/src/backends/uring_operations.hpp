@@ -72,7 +72,7 @@ class uring_backend final : public kernel_backend {
     void on_cancel(operation& what, std::int32_t result) noexcept;
 
     // Receives that stay armed: uring_standing.cpp.
-    bool receives_from_standing(operation& what, turn when) noexcept;
+    bool receives_from_standing(operation& what, const request& asked, turn when) noexcept;
     bool arm(operation& what, int fd, turn when) noexcept;
     void disarm(standing_stream& stream) noexcept;
     bool disarm_parked() noexcept;

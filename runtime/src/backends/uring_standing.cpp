@@ -49,11 +49,11 @@ bool may_be_repeated(std::int32_t result) noexcept {
 }  // namespace
 
 /// Whether what the operation asks for comes from a standing receive, sooner or later. Arms one where that pays.
-bool uring_backend::receives_from_standing(operation& what, turn when) noexcept {
-    const int fd = descriptor_of(what.what());
+bool uring_backend::receives_from_standing(operation& what, const request& asked, turn when) noexcept {
+    const int fd = descriptor_of(asked);
     standing_stream* stream = standing_.find(fd);
-    const bool splices = std::holds_alternative<splice_in_request>(what.what());
-    const bool wanted = what.may_receive_ahead() && !splices && !must_not_wait(what.what());
+    const bool wanted =
+        what.may_receive_ahead() && !std::holds_alternative<splice_in_request>(asked) && !must_not_wait(asked);
     if (stream == nullptr) return wanted && few_completions_ && arm(what, fd, when);
     if (stream->has_answer()) {
         answered_.push_back(what);
@@ -189,14 +189,15 @@ void uring_backend::take(standing_stream& stream, std::uint32_t count) noexcept 
 
 /// Completes the operation with what has come.
 void uring_backend::give(standing_stream& stream, operation& what) noexcept {
-    if (std::holds_alternative<recv_lease_request>(what.what())) {
+    const request asked = what.what();
+    if (std::holds_alternative<recv_lease_request>(asked)) {
         const std::uint32_t taken = stream.taken;
         detail::pooled_buffer& buffer = take_first(stream);
         const std::uint32_t left = buffer.filled - taken;
         if (taken != 0) std::memmove(buffer.data, buffer.data + taken, left);
         return on_single(what, static_cast<std::int32_t>(left), &buffer);
     }
-    if (const auto* const splice = std::get_if<splice_in_request>(&what.what())) {
+    if (const auto* const splice = std::get_if<splice_in_request>(&asked)) {
         // No more than the least that a pipe holds: it is empty, so that all of it goes in.
         const std::size_t count = std::min<std::size_t>({stream.first->filled - stream.taken, splice->most, PIPE_BUF});
         const std::byte* const bytes = stream.first->data + stream.taken;
@@ -204,7 +205,7 @@ void uring_backend::give(standing_stream& stream, operation& what) noexcept {
         if (written > 0) take(stream, static_cast<std::uint32_t>(written));
         return on_single(what, written);
     }
-    const auto& room = std::get<recv_request>(what.what());
+    const auto& room = std::get<recv_request>(asked);
     auto* const destination = static_cast<std::byte*>(room.data);
     std::size_t copied = 0;
     while (stream.first != nullptr && copied != room.size) {

@@ -25,7 +25,8 @@ unsigned transfer_size(std::size_t size) noexcept {
 }
 
 bool is_send(const operation& what) noexcept {
-    return std::holds_alternative<send_request>(what.what()) || std::holds_alternative<sendmsg_request>(what.what());
+    const request asked = what.what();
+    return std::holds_alternative<send_request>(asked) || std::holds_alternative<sendmsg_request>(asked);
 }
 
 }  // namespace
@@ -50,7 +51,7 @@ class uring_backend::submission {
         });
     }
     void operator()(const recv_request& request) const noexcept {
-        if (!io_.receives_from_standing(what_, when_)) once(request);
+        if (!io_.receives_from_standing(what_, request, when_)) once(request);
     }
     void once(const recv_request& request) const noexcept {
         prepare(uring_tag::single, [&](io_uring_sqe* entry) {
@@ -58,7 +59,7 @@ class uring_backend::submission {
         });
     }
     void operator()(const recv_lease_request& request) const noexcept {
-        if (!io_.receives_from_standing(what_, when_)) once(request);
+        if (!io_.receives_from_standing(what_, request, when_)) once(request);
     }
     void once(const recv_lease_request& request) const noexcept {
         if (io_.group_.open(io_.ring_)) {
@@ -102,7 +103,7 @@ class uring_backend::submission {
     }
     void operator()(const sendmmsg_request&) const noexcept { io_.calls_.push_back(what_); }
     void operator()(const splice_in_request& request) const noexcept {
-        if (!io_.receives_from_standing(what_, when_)) once(request);
+        if (!io_.receives_from_standing(what_, request, when_)) once(request);
     }
     void once(const splice_in_request&) const noexcept { io_.calls_.push_back(what_); }
     void operator()(const splice_out_request&) const noexcept { io_.calls_.push_back(what_); }
@@ -142,9 +143,10 @@ void uring_backend::receive_into_group(operation& what) noexcept {
 /// A receive that ends with what it brings.
 void uring_backend::receive_once(operation& what) noexcept {
     const submission entry(*this, what, turn::behind_parked);
-    if (const auto* const recv = std::get_if<recv_request>(&what.what())) entry.once(*recv);
-    if (const auto* const lease = std::get_if<recv_lease_request>(&what.what())) entry.once(*lease);
-    if (const auto* const splice = std::get_if<splice_in_request>(&what.what())) entry.once(*splice);
+    const request asked = what.what();
+    if (const auto* const recv = std::get_if<recv_request>(&asked)) entry.once(*recv);
+    if (const auto* const lease = std::get_if<recv_lease_request>(&asked)) entry.once(*lease);
+    if (const auto* const splice = std::get_if<splice_in_request>(&asked)) entry.once(*splice);
 }
 
 /// Has the kernel say when the call is worth a try.
@@ -157,7 +159,7 @@ void uring_backend::poll_before_call(operation& what) noexcept {
 }
 
 void uring_backend::submit(operation& what) noexcept {
-    detail::check_buffers(what.what());
+    detail::check_buffers(what);
     what.in_flight = {};
     what.in_flight.outstanding = 1;
     ++in_flight_;

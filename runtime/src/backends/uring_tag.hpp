@@ -54,9 +54,10 @@ inline operation& named(std::uint64_t user_data) noexcept {
 
 /// The `user_data` of an operation's completions.
 inline std::uint64_t name_in_kernel(const operation& what) noexcept {
-    if (std::holds_alternative<accept_request>(what.what())) return tagged(what, uring_tag::accept);
-    if (std::holds_alternative<recv_lease_request>(what.what())) return tagged(what, uring_tag::lease);
-    return tagged(what, detail::is_called(what.what()) ? uring_tag::call : uring_tag::single);
+    const request asked = what.what();
+    if (std::holds_alternative<accept_request>(asked)) return tagged(what, uring_tag::accept);
+    if (std::holds_alternative<recv_lease_request>(asked)) return tagged(what, uring_tag::lease);
+    return tagged(what, detail::is_called(asked) ? uring_tag::call : uring_tag::single);
 }
 
 }  // namespace sennit

@@ -58,8 +58,9 @@ void sim_backend::submit(operation& what) noexcept {
     ++in_flight_;
     kernel_->attempts().push_back(what);
     // Whoever connects may do it for another task; an accept that stays with a listener belongs to nobody.
-    const bool uses = what.handle != nullptr && !std::holds_alternative<connect_request>(what.what());
-    sim_socket* const socket = uses ? kernel_->find(descriptor_of(what.what())) : nullptr;
+    const request asked = what.what();
+    const bool uses = what.handle != nullptr && !std::holds_alternative<connect_request>(asked);
+    sim_socket* const socket = uses ? kernel_->find(descriptor_of(asked)) : nullptr;
     if (socket != nullptr) socket->set_last_user(sennit::detail::task_of(what.handle));
 }
 
@@ -168,7 +169,7 @@ struct sim_backend::attempt {
         const int result = socket.receive({&whole, 1}, request.flags, nullptr);
         if (result > 0) {
             io.pool_->lend(*buffer, result);
-            what.in_flight.buffer = buffer;
+            io.filled_.emplace(&what, buffer);
         } else {
             buffer->give_back();
         }
@@ -209,7 +210,7 @@ struct sim_backend::attempt {
                           io.net_->choose().chance(io.kernel_->faults().multishot_end, "multishot ends");
         if (ends) return io.end(what, fd);
         what.in_flight.outstanding = accepted_one;
-        what.in_flight.result = fd;
+        what.keep_result(fd);
         io.ended_.push_back(what);
     }
 
@@ -265,9 +266,15 @@ sennit::detail::pooled_buffer* sim_backend::take_buffer() noexcept {
     return pool_->take();
 }
 
+/// The buffer into which the operation has received, if there is one.
+sennit::detail::pooled_buffer* sim_backend::take_filled(const operation& what) noexcept {
+    const auto found = filled_.extract(&what);
+    return found.empty() ? nullptr : found.mapped();
+}
+
 void sim_backend::end(operation& what, std::int32_t result) noexcept {
     what.in_flight.result_known = true;
-    what.in_flight.result = result;
+    what.keep_result(result);
     ended_.push_back(what);
 }
 
@@ -284,7 +291,7 @@ bool sim_backend::deliver_ended() {
     }
     for (operation* const each : batch_) {
         static_cast<sennit::detail::list_hook<sennit::detail::backend_tag>&>(*each).unlink();
-        const completion done{each->in_flight.result, !each->in_flight.result_known, each->in_flight.buffer};
+        const completion done{each->kept_result(), !each->in_flight.result_known, take_filled(*each)};
         choose.note(name_of(each->what()), place(*each), done.result);
         if (done.more) {
             // In a list while it completes, so that it can be cancelled meanwhile.

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include <sennit/backend.hpp>
@@ -73,6 +74,7 @@ class sim_backend final : public backend, public simulated_machine {
 
     void try_all();
     sennit::detail::pooled_buffer* take_buffer() noexcept;
+    sennit::detail::pooled_buffer* take_filled(const operation& what) noexcept;
     void end(operation& what, std::int32_t result) noexcept;
     bool deliver_ended();
 
@@ -85,6 +87,7 @@ class sim_backend final : public backend, public simulated_machine {
     operation_list ended_;
     operation_list unlent_;  // receives that wait for a buffer, in order
     std::vector<operation*> batch_;
+    std::unordered_map<const operation*, sennit::detail::pooled_buffer*> filled_;  // by those that have ended
     time_point last_turn_{};
     int turns_at_once_ = 0;
 };

@@ -25,12 +25,10 @@ class buffer_lease final {
     static constexpr std::size_t most_per_stream = 16;
 
     buffer_lease() noexcept = default;
-    buffer_lease(buffer_lease&& other) noexcept
-        : buffer_(std::exchange(other.buffer_, nullptr)), core_(std::exchange(other.core_, nullptr)) {}
+    buffer_lease(buffer_lease&& other) noexcept : buffer_(std::exchange(other.buffer_, nullptr)) {}
     buffer_lease& operator=(buffer_lease&& other) noexcept {
         buffer_lease moved(std::move(other));
         std::swap(buffer_, moved.buffer_);
-        std::swap(core_, moved.core_);
         return *this;
     }
     ~buffer_lease() { release(); }
@@ -49,19 +47,18 @@ class buffer_lease final {
     /// Gives the buffer back; the lease is empty then.
     void release() noexcept {
         if (buffer_ == nullptr) return;
+        auto* const core = static_cast<detail::socket_core*>(buffer_->borrower);
         std::exchange(buffer_, nullptr)->give_back();
-        std::exchange(core_, nullptr)->lease_ended();
+        core->lease_ended();
     }
 
   private:
     friend class detail::lease_awaiter;
 
-    /// A lease that `core` counts already.
-    buffer_lease(sennit::detail::pooled_buffer& buffer, detail::socket_core& core) noexcept
-        : buffer_(&buffer), core_(&core) {}
+    /// A lease that the socket which has borrowed the buffer counts already.
+    explicit buffer_lease(sennit::detail::pooled_buffer& buffer) noexcept : buffer_(&buffer) {}
 
     sennit::detail::pooled_buffer* buffer_ = nullptr;
-    detail::socket_core* core_ = nullptr;
 };
 
 }  // namespace sennit::net

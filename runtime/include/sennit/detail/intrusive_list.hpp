@@ -25,6 +25,16 @@ class list_hook {
   protected:
     ~list_hook() { assert(!linked()); }
 
+    /// Room for a pointer while the object is in no list; it is null again after the next one.
+    void* spare() const noexcept {
+        assert(!linked());
+        return previous_;
+    }
+    void set_spare(void* pointer) noexcept {
+        assert(!linked());
+        previous_ = static_cast<list_hook*>(pointer);
+    }
+
   private:
     template <class T, class>
     friend class intrusive_list;

@@ -16,6 +16,7 @@ struct pooled_buffer {
     buffer_pool* pool = nullptr;
     std::byte* data = nullptr;
     pooled_buffer* next_free = nullptr;
+    void* borrower = nullptr;  ///< for whoever has taken it
     std::uint32_t filled = 0;  ///< bytes, for whoever has taken it
     std::uint16_t index = 0;   ///< its number in the pool
 };

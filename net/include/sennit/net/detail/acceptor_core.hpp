@@ -22,9 +22,7 @@ class accept_wait;
 class acceptor_core final : public operation, public sennit::detail::loop_resource {
   public:
     /// Takes over `fd`. Made on the heap; `release` ends it.
-    acceptor_core(event_loop& loop, int fd) noexcept : operation(accept_request{fd, true}), loop_(&loop), fd_(fd) {
-        loop.attach(*this);
-    }
+    acceptor_core(event_loop& loop, int fd) noexcept : loop_(&loop), fd_(fd) { loop.attach(*this); }
 
     int fd() const noexcept { return closing_ ? -1 : fd_; }
     event_loop& loop() const noexcept { return *loop_; }
@@ -40,6 +38,7 @@ class acceptor_core final : public operation, public sennit::detail::loop_resour
 
     endpoint local_endpoint() const;
 
+    request what() const noexcept override { return accept_request{fd_, true}; }
     void complete(completion done) noexcept override;
 
   private:

@@ -8,7 +8,7 @@
 namespace sennit::net::detail {
 
 /// Receives as many datagrams as there are and fit.
-class [[nodiscard]] recv_batch_awaiter final : public socket_operation {
+class [[nodiscard]] recv_batch_awaiter final : public request_on_socket {
   public:
     recv_batch_awaiter(const socket_ref& core, datagram_batch& batch) noexcept;
     recv_batch_awaiter(recv_batch_awaiter&&) noexcept = default;
@@ -26,13 +26,13 @@ class [[nodiscard]] recv_batch_awaiter final : public socket_operation {
     }
 
   private:
-    void prepare() noexcept override;
+    bool prepare() noexcept override;
 
     batch_storage* batch_;
 };
 
 /// Sends all datagrams of a batch, except for those that cannot be sent.
-class [[nodiscard]] send_batch_awaiter final : public socket_operation {
+class [[nodiscard]] send_batch_awaiter final : public request_on_socket {
   public:
     send_batch_awaiter(const socket_ref& core, datagram_batch& batch) noexcept;
     send_batch_awaiter(send_batch_awaiter&&) noexcept = default;
@@ -51,7 +51,7 @@ class [[nodiscard]] send_batch_awaiter final : public socket_operation {
     }
 
   private:
-    void prepare() noexcept override;
+    bool prepare() noexcept override;
 
     batch_storage* batch_;
     std::size_t sent_ = 0;

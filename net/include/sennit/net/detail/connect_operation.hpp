@@ -6,11 +6,11 @@
 namespace sennit::net::detail {
 
 /// connect(2). The address lives here for as long as the kernel may read it.
-class [[nodiscard]] connect_awaiter final : public socket_operation {
+class [[nodiscard]] connect_awaiter final : public request_on_socket {
   public:
     connect_awaiter(const socket_ref& core, const endpoint& peer) noexcept
-        : socket_operation(core, direction::sending, connect_request{core->fd(), nullptr, 0}), peer_(peer) {}
-    connect_awaiter(connect_awaiter&& other) noexcept : socket_operation(std::move(other)), peer_(other.peer_) {}
+        : request_on_socket(core, direction::sending, connect_request{core->fd(), nullptr, 0}), peer_(peer) {}
+    connect_awaiter(connect_awaiter&& other) noexcept : request_on_socket(std::move(other)), peer_(other.peer_) {}
 
     /// Throws `std::system_error` whose text names the endpoint.
     void await_resume() const;
@@ -20,7 +20,7 @@ class [[nodiscard]] connect_awaiter final : public socket_operation {
     }
 
   private:
-    void prepare() noexcept override;
+    bool prepare() noexcept override;
 
     endpoint peer_;
     alignas(8) unsigned char address_[endpoint::max_sockaddr_size];

@@ -24,12 +24,12 @@ static_assert(std::is_trivially_destructible_v<datagram> && !std::is_aggregate_v
 
 namespace detail {
 
-class [[nodiscard]] receive_awaiter final : public socket_operation {
+class [[nodiscard]] receive_awaiter final : public request_on_socket {
   public:
     receive_awaiter(const socket_ref& core, mutable_bytes buffer) noexcept
-        : socket_operation(core, direction::receiving, recvmsg_request{core ? core->fd() : -1, nullptr, 0}),
+        : request_on_socket(core, direction::receiving, recvmsg_request{core ? core->fd() : -1, nullptr, 0}),
           part_{buffer.data(), buffer.size()} {}
-    receive_awaiter(receive_awaiter&& other) noexcept : socket_operation(std::move(other)), part_(other.part_) {}
+    receive_awaiter(receive_awaiter&& other) noexcept : request_on_socket(std::move(other)), part_(other.part_) {}
 
     datagram await_resume() const {
         if (result_ < 0) [[unlikely]]
@@ -42,7 +42,7 @@ class [[nodiscard]] receive_awaiter final : public socket_operation {
     }
 
   private:
-    void prepare() noexcept override;
+    bool prepare() noexcept override;
     datagram received() const noexcept;
 
     io_part part_;
@@ -50,7 +50,7 @@ class [[nodiscard]] receive_awaiter final : public socket_operation {
     alignas(8) unsigned char sender_[endpoint::max_sockaddr_size];
 };
 
-class [[nodiscard]] send_datagram_awaiter final : public socket_operation {
+class [[nodiscard]] send_datagram_awaiter final : public request_on_socket {
   public:
     /// To the connected peer.
     send_datagram_awaiter(const socket_ref& core, const_bytes bytes) noexcept;
@@ -67,7 +67,7 @@ class [[nodiscard]] send_datagram_awaiter final : public socket_operation {
     }
 
   private:
-    void prepare() noexcept override;
+    bool prepare() noexcept override;
 
     io_part part_;
     message_header message_;

@@ -13,9 +13,10 @@ namespace sennit::net::detail {
 /// Receives into a buffer of the loop's.
 class [[nodiscard]] lease_awaiter final : public socket_operation {
   public:
-    explicit lease_awaiter(const socket_ref& core) noexcept
-        : socket_operation(core, direction::receiving, recv_lease_request{core ? core->fd() : -1, 0}) {}
+    explicit lease_awaiter(const socket_ref& core) noexcept : socket_operation(core, direction::receiving) {}
     lease_awaiter(lease_awaiter&&) noexcept = default;
+
+    request what() const noexcept override;
 
     bool await_suspend(sennit::detail::awaiting coroutine) noexcept {
         return !has_too_many() && socket_operation::await_suspend(coroutine);
@@ -36,8 +37,8 @@ class [[nodiscard]] lease_awaiter final : public socket_operation {
   private:
     bool has_too_many() noexcept;
     buffer_lease take() noexcept {
-        auto* const buffer = std::exchange(in_flight.buffer, nullptr);  // counted by the core
-        return buffer != nullptr ? buffer_lease(*buffer, *core()) : buffer_lease();
+        auto* const buffer = take_buffer();  // counted by the core
+        return buffer != nullptr ? buffer_lease(*buffer) : buffer_lease();
     }
 };
 

@@ -25,6 +25,8 @@ class socket_core final : public sennit::detail::loop_resource {
 
     /// The descriptor, -1 once closing has begun.
     int fd() const noexcept { return closing_ ? -1 : fd_; }
+    /// The descriptor as long as an operation is in flight on it.
+    int number() const noexcept { return fd_; }
     event_loop& loop() const noexcept { return *loop_; }
 
     /// Ends both halves: pending operations fail with ECANCELED unless they still have a result, and the descriptor

@@ -22,13 +22,14 @@ class socket_operation : public operation {
     void complete(completion done) noexcept override { finish_on_socket(done.result); }
 
   protected:
-    socket_operation(const socket_ref& core, direction half, const request& what) noexcept
-        : operation(what), half_(half), core_(core.get()) {}
+    socket_operation(const socket_ref& core, direction half) noexcept : half_(half), core_(core.get()) {}
     socket_operation(socket_operation&& other) noexcept = default;
     ~socket_operation() = default;
 
-    /// Last preparations that need the operation to be at its final address.
-    virtual void prepare() noexcept {}
+    /// Last preparations that need the operation to be at its final address. False when there is nothing to do.
+    virtual bool prepare() noexcept { return true; }
+    /// Has a receive fail with EAGAIN where it would wait.
+    virtual void do_not_wait() noexcept { patience_ = patience::none; }
     /// Gives the half back and ends the wait.
     void finish_on_socket(std::int32_t result) noexcept;
     /// The rest of a transfer goes on, unless it was asked to stop.
@@ -48,11 +49,28 @@ class socket_operation : public operation {
     socket_core* core_;
 };
 
+/// An operation on one half of a socket that keeps its request.
+class request_on_socket : public socket_operation {
+  public:
+    request what() const noexcept final { return request_; }
+
+  protected:
+    request_on_socket(const socket_ref& core, direction half, const request& what) noexcept
+        : socket_operation(core, half), request_(what) {}
+    request_on_socket(request_on_socket&& other) noexcept = default;
+    ~request_on_socket() = default;
+
+    bool prepare() noexcept override;
+    void do_not_wait() noexcept final;
+
+    request request_;
+};
+
 /// One transfer whose result is a number of bytes.
-class [[nodiscard]] transfer_awaiter final : public socket_operation {
+class [[nodiscard]] transfer_awaiter final : public request_on_socket {
   public:
     transfer_awaiter(const socket_ref& core, direction half, const request& what) noexcept
-        : socket_operation(core, half, what) {}
+        : request_on_socket(core, half, what) {}
     transfer_awaiter(transfer_awaiter&&) noexcept = default;
 
     std::size_t await_resume() const {
@@ -67,10 +85,10 @@ class [[nodiscard]] transfer_awaiter final : public socket_operation {
 };
 
 /// An operation that succeeds or fails, without a value.
-class [[nodiscard]] plain_awaiter final : public socket_operation {
+class [[nodiscard]] plain_awaiter final : public request_on_socket {
   public:
     plain_awaiter(const socket_ref& core, direction half, const request& what) noexcept
-        : socket_operation(core, half, what) {}
+        : request_on_socket(core, half, what) {}
     plain_awaiter(plain_awaiter&&) noexcept = default;
 
     void await_resume() const {
@@ -84,11 +102,11 @@ class [[nodiscard]] plain_awaiter final : public socket_operation {
 };
 
 /// Sends everything, however often the kernel takes only a part.
-class [[nodiscard]] send_all_awaiter final : public socket_operation {
+class [[nodiscard]] send_all_awaiter final : public request_on_socket {
   public:
     send_all_awaiter(const socket_ref& core, const_bytes bytes) noexcept
-        : socket_operation(core, direction::sending,
-                           send_request{core ? core->fd() : -1, bytes.data(), bytes.size(), 0}) {}
+        : request_on_socket(core, direction::sending,
+                            send_request{core ? core->fd() : -1, bytes.data(), bytes.size(), 0}) {}
     send_all_awaiter(send_all_awaiter&&) noexcept = default;
 
     // For those that exist only while they are under way.
@@ -110,11 +128,11 @@ class [[nodiscard]] send_all_awaiter final : public socket_operation {
 };
 
 /// Receives until the buffer is full or the stream ends.
-class [[nodiscard]] recv_exactly_awaiter final : public socket_operation {
+class [[nodiscard]] recv_exactly_awaiter final : public request_on_socket {
   public:
     recv_exactly_awaiter(const socket_ref& core, mutable_bytes buffer) noexcept
-        : socket_operation(core, direction::receiving,
-                           recv_request{core ? core->fd() : -1, buffer.data(), buffer.size(), 0}) {}
+        : request_on_socket(core, direction::receiving,
+                            recv_request{core ? core->fd() : -1, buffer.data(), buffer.size(), 0}) {}
     recv_exactly_awaiter(recv_exactly_awaiter&&) noexcept = default;
 
     void complete(completion done) noexcept override;

@@ -12,13 +12,13 @@ namespace sennit::net::detail {
 
 /// Sends all parts, some at a time: the table of parts that sendmsg(2) wants lives here, so nothing is allocated
 /// however many parts there are.
-class [[nodiscard]] vectored_send_awaiter final : public socket_operation {
+class [[nodiscard]] vectored_send_awaiter final : public request_on_socket {
   public:
     vectored_send_awaiter(const socket_ref& core, std::span<const const_bytes> parts) noexcept
-        : socket_operation(core, direction::sending, sendmsg_request{core ? core->fd() : -1, nullptr, 0}),
+        : request_on_socket(core, direction::sending, sendmsg_request{core ? core->fd() : -1, nullptr, 0}),
           parts_(parts) {}
     vectored_send_awaiter(vectored_send_awaiter&& other) noexcept
-        : socket_operation(std::move(other)), parts_(other.parts_) {}
+        : request_on_socket(std::move(other)), parts_(other.parts_) {}
 
     void complete(completion done) noexcept override;
 
@@ -32,7 +32,10 @@ class [[nodiscard]] vectored_send_awaiter final : public socket_operation {
     }
 
   private:
-    void prepare() noexcept override { fill(); }
+    bool prepare() noexcept override {
+        fill();
+        return true;
+    }
     /// Points the message at the next parts. The bytes it covers; 0 when all have been sent.
     std::size_t fill() noexcept;
 
