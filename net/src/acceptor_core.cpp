@@ -159,10 +159,14 @@ std::error_code accept_wait::outcome() const {
     return result_ < 0 ? std::error_code(-result_, std::system_category()) : std::error_code();
 }
 
-socket_ref accept_wait::take() const {
+accepted_connection accept_wait::take() const {
     if (const auto error = outcome()) throw std::system_error(error, "accept");
     // Not the listener's loop: the listener may have ended since this connection came.
-    return adopt_socket(*where().loop, result_);
+    return {*where().loop, result_};
+}
+
+accepted_connection::~accepted_connection() {
+    if (fd_ >= 0) loop_->io().close(fd_);
 }
 
 acceptor_core* open_acceptor(event_loop& loop, const endpoint& where, int backlog, bool reuse_port) {

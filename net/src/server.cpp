@@ -89,21 +89,28 @@ bool peer_went_away(const std::exception_ptr& failure) {
 
 }  // namespace
 
-served_connection::served_connection(server& owner, socket_ref socket) noexcept
-    : owner_(owner), socket_(std::move(socket)) {
+served_socket::served_socket(server& owner, accepted_connection&& accepted) noexcept
+    : socket_core(accepted.loop(), accepted.release()), owner_(owner) {
+    add_reference();
+    unlink();
     owner.served_.push_back(*this);
     owner.arrived_.set();
 }
 
-served_connection::~served_connection() {
-    unlink();
-    if (counted_ != nullptr && --counted_->second == 0) owner_.per_peer_.erase(counted_->first);
+void served_socket::leave() noexcept {
+    if (linked()) {
+        // Whoever has the stream now may keep it for longer than the server lives.
+        unlink();
+        loop().attach(*this);
+    }
+    owner_.peers_.leaves(*this);
     owner_.ended_.set();
+    drop_reference();
 }
 
-void served_connection::child_ended(sennit::detail::promise<void>& handler) noexcept {
+void served_socket::child_ended(sennit::detail::promise<void>& handler) noexcept {
     server& owner = owner_;
-    std::unique_ptr<served_connection> self(this);
+    served_connection self(this);
     try {
         if (handler.error != nullptr && !is_cancellation(handler.error)) {
             owner.report(*this, std::exchange(handler.error, nullptr));
@@ -118,8 +125,8 @@ void served_connection::child_ended(sennit::detail::promise<void>& handler) noex
     owner.connections_.child_ended(handler);
 }
 
-bool served_connection::is_draining() const noexcept {
-    return owner_.draining_.is_set() && socket_->references() == 1 && socket_->fd() >= 0;
+bool served_socket::is_draining() const noexcept {
+    return owner_.draining_.is_set() && references() == 1 && fd() >= 0;
 }
 
 server::server(environment where, const serve_options& options)
@@ -129,6 +136,7 @@ server::server(environment where, const serve_options& options)
       guard_(where.loop->stop()),
       limits_(options, where.loop->now()),
       retry_(*where.loop, ended_),
+      peers_(options),
       connections_(where),
       helpers_(where) {
     accepting_.attach(*where.scope);
@@ -157,7 +165,7 @@ task<> server::end_long_waits() {
         }
         const std::uint32_t now = limits_.moment(where_.loop->now());
         const bool full = is_pressed();
-        served_.for_each([&](served_connection& each) { limits_.look_at(each.socket(), each.so_far(), now, full); });
+        served_.for_each([&](served_socket& each) { limits_.look_at(each, each.so_far(), now, full); });
     }
 }
 
@@ -186,33 +194,18 @@ bool server::goes_on_after(std::error_code error) {
     return true;
 }
 
-bool server::admit(served_connection& connection) {
+bool server::admit(const served_socket& connection) {
     back_off_ = duration::zero();
-    if (options_.max_connections_per_peer != serve_options::unlimited) {
-        try {
-            const endpoint peer = connection.socket().peer_endpoint();
-            if (peer.is_ip()) {
-                peer_count& counted = *per_peer_.try_emplace(peer.address(), 0).first;
-                if (counted.second >= options_.max_connections_per_peer) {
-                    if (options_.counters != nullptr) ++options_.counters->refused;
-                    return false;
-                }
-                ++counted.second;
-                connection.counted_ = &counted;
-            }
-        } catch (const std::system_error&) {
-            return false;  // the peer is gone already
-        }
-    }
+    if (!peers_.admit(connection, options_.counters)) return false;
     if (options_.counters != nullptr) ++options_.counters->served;
     return true;
 }
 
-void server::report(const served_connection& connection, std::exception_ptr failure) {
+void server::report(const served_socket& connection, std::exception_ptr failure) {
     if (options_.on_error != nullptr) {
         endpoint peer;
         try {
-            peer = connection.socket().peer_endpoint();
+            peer = connection.peer_endpoint();
         } catch (const std::exception&) {
             // The peer is gone, and its name with it; or there is not even memory to say so.
         }
@@ -233,7 +226,7 @@ bool server::may_complain() noexcept {
     return true;
 }
 
-void server::start_goodbye(std::unique_ptr<served_connection> connection) {
+void server::start_goodbye(served_connection connection) {
     try {
         connections_.spawn(say_goodbye(std::move(connection)));
     } catch (const std::bad_alloc&) {
@@ -241,9 +234,9 @@ void server::start_goodbye(std::unique_ptr<served_connection> connection) {
     }
 }
 
-task<> server::say_goodbye(std::unique_ptr<served_connection> connection) {
+task<> server::say_goodbye(served_connection connection) {
     if (!connection->is_draining()) co_return;
-    const socket_ref socket = connection->reference();
+    const socket_ref socket(*connection);
     // Without captures, so its frame holds all it needs.
     const auto finish = [](socket_ref connected) -> task<> {
         const auto finished = co_await as_result(
@@ -272,7 +265,7 @@ task<> server::end_after_timeout() {
 
 void server::begin_draining() noexcept {
     draining_.set();
-    served_.for_each([](served_connection& each) { each.socket().end_receiving(); });
+    served_.for_each([](served_socket& each) { each.end_receiving(); });
 }
 
 void server::rethrow(std::exception_ptr failure) {
@@ -290,11 +283,11 @@ void server::rethrow(std::exception_ptr failure) {
 
 namespace {
 
-void start_connection(server& owner, connection_handler& handler, socket_ref socket) {
-    auto connection = std::make_unique<served_connection>(owner, socket);
+void start_connection(server& owner, connection_handler& handler, accepted_connection accepted) {
+    served_connection connection(new served_socket(owner, std::move(accepted)));
     if (!owner.admit(*connection)) return;
     try {
-        task<> handling = handler.handle(std::move(socket));
+        task<> handling = handler.handle(socket_ref(*connection));
         owner.run(std::move(handling), std::move(connection));
     } catch (...) {
         owner.report(*connection, std::current_exception());
@@ -309,7 +302,7 @@ task<> accept_all(server& owner, acceptor_core* listener, connection_handler& ha
         }
         std::error_code failure;
         try {
-            auto accepted = co_await as_result(accept_awaiter<socket_ref>(listener));
+            auto accepted = co_await as_result(accept_awaiter<accepted_connection>(listener));
             failure = accepted.error();
             if (accepted) start_connection(owner, handler, std::move(*accepted));
         } catch (const std::bad_alloc&) {

@@ -4,18 +4,17 @@
 #include <exception>
 #include <memory>
 #include <system_error>
-#include <unordered_map>
 #include <utility>
 
 #include "event_timer.hpp"
+#include "peer_limits.hpp"
 #include "wait_limits.hpp"
 
 #include <sennit/cancel.hpp>
 #include <sennit/detail/intrusive_list.hpp>
 #include <sennit/event.hpp>
-#include <sennit/frame_pool.hpp>
+#include <sennit/net/detail/acceptor_core.hpp>
 #include <sennit/net/detail/socket_core.hpp>
-#include <sennit/net/ip_address.hpp>
 #include <sennit/net/serve_options.hpp>
 #include <sennit/stop.hpp>
 #include <sennit/task.hpp>
@@ -23,44 +22,37 @@
 
 namespace sennit::net::detail {
 
-struct served_tag;
 class server;
 
-/// An address and how many connections from it are served.
-using peer_count = std::pair<const ip_address, std::size_t>;
-
-/// One connection that a server serves, from its acceptance to the end of its handler. It keeps the socket, so that the
-/// server can end it politely after the handler is done with its stream. It is no coroutine around the handler's, since
-/// it has little to do and there are many.
-class served_connection final : public sennit::detail::task_owner, public sennit::detail::list_hook<served_tag> {
+/// The socket of one connection that a server serves, from its acceptance to the end of its handler: until then the
+/// server refers to it, so that it can end it politely after the handler is done with its stream. It is no coroutine
+/// around the handler's, since it has little to do and there are many.
+class served_socket final : public socket_core, public sennit::detail::task_owner {
   public:
-    served_connection(server& owner, socket_ref socket) noexcept;
-    served_connection(const served_connection&) = delete;
-    served_connection& operator=(const served_connection&) = delete;
-    ~served_connection();
+    served_socket(server& owner, accepted_connection&& accepted) noexcept;
 
-    /// Its handler has ended: reports how, has a goodbye said if there is cause, and goes.
+    /// Its handler has ended: reports how, has a goodbye said if there is cause, and leaves the server.
     void child_ended(sennit::detail::promise<void>& handler) noexcept override;
 
     /// The server drains and this connection has nobody else who would use it.
     bool is_draining() const noexcept;
-    socket_core& socket() const noexcept { return *socket_.get(); }
-    const socket_ref& reference() const noexcept { return socket_; }
     silence& so_far() noexcept { return so_far_; }
 
-    static void* operator new(std::size_t size) { return sennit::detail::frame_pool::allocate(size); }
-    static void operator delete(void* connection, std::size_t size) noexcept {
-        sennit::detail::frame_pool::deallocate(connection, size);
-    }
+    /// The server is through with it. Without another reference it is gone when this returns.
+    void leave() noexcept;
 
   private:
-    friend class server;
+    ~served_socket() = default;
 
     server& owner_;
-    socket_ref socket_;
-    peer_count* counted_ = nullptr;  // where `server::admit` has counted it; null when connections are not counted
     silence so_far_;
 };
+
+struct leave_server {
+    void operator()(served_socket* socket) const noexcept { socket->leave(); }
+};
+/// The server's reference to a socket.
+using served_connection = std::unique_ptr<served_socket, leave_server>;
 
 /// What `serve` keeps while it runs: who is connected, what the limits are, how it ends.
 ///
@@ -94,14 +86,14 @@ class server {
     /// After that: suspends as long as waiting can help.
     event::wait_awaiter next_try() noexcept { return ended_.wait(); }
     /// Whether the peer may have this connection.
-    bool admit(served_connection& connection);
+    bool admit(const served_socket& connection);
 
     /// Runs the handler of a connection, which is kept until that has ended. What throws has taken nothing.
-    void run(task<> handling, std::unique_ptr<served_connection>&& connection) {
+    void run(task<> handling, served_connection&& connection) {
         connections_.spawn(std::move(handling), *connection);
         static_cast<void>(connection.release());
     }
-    void report(const served_connection& connection, std::exception_ptr failure);
+    void report(const served_socket& connection, std::exception_ptr failure);
 
     /// Nothing more is accepted: the connections have to end now.
     void begin_draining() noexcept;
@@ -109,13 +101,13 @@ class server {
     void rethrow(std::exception_ptr failure);
 
   private:
-    friend class served_connection;
+    friend class served_socket;
 
     task<> watch_for_stop();
     task<> end_after_timeout();
     task<> end_long_waits();
-    void start_goodbye(std::unique_ptr<served_connection> connection);
-    task<> say_goodbye(std::unique_ptr<served_connection> connection);
+    void start_goodbye(served_connection connection);
+    task<> say_goodbye(served_connection connection);
     /// No further connection can be taken.
     bool is_pressed() const noexcept { return is_full() || back_off_ != duration::zero(); }
     /// Whether it is time for another line on standard error.
@@ -133,8 +125,8 @@ class server {
     event_timer retry_;
     duration back_off_{};
     time_point next_complaint_ = time_point::min();
-    std::unordered_map<ip_address, std::size_t> per_peer_;
-    sennit::detail::intrusive_list<served_connection, served_tag> served_;
+    peer_limits peers_;
+    sennit::detail::intrusive_list<served_socket, sennit::detail::resource_tag> served_;  // instead of the loop's list
     task_group connections_;
     task_group helpers_;
     cancel_scope accepting_;

@@ -70,7 +70,8 @@ void socket_core::end_receiving() noexcept {
     const int done = loop_->io().get_option(fd_, SOL_SOCKET, SO_RCVBUF, &size, length);
     const std::size_t received_ahead = loop_->io().stop_receiving_ahead(fd_);
     const bool is_known = done >= 0 && size > 0;
-    had_arrived_ = is_known ? static_cast<std::size_t>(size) + received_ahead : static_cast<std::size_t>(-1);
+    had_arrived_ = is_known ? static_cast<std::uint32_t>(size) + static_cast<std::uint32_t>(received_ahead)
+                            : static_cast<std::uint32_t>(-1);
     socket_operation* const receiver = users_[static_cast<std::size_t>(direction::receiving)];
     if (receiver != nullptr) loop_->io().cancel(*receiver);
 }

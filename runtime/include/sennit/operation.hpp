@@ -97,6 +97,7 @@ class operation : public detail::waiter, public detail::list_hook<detail::backen
         std::uint8_t outstanding = 0;       ///< completions that still name the operation
         bool cancel_requested : 1 = false;  ///< `backend::cancel` was called
         bool result_known : 1 = false;      ///< the last completion is `kept_result`
+        bool waits_to_write : 1 = false;    ///< and not for anything else
     };
     in_flight_state in_flight;
 

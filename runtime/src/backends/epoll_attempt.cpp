@@ -44,11 +44,11 @@ struct epoll_backend::attempt {
     void receive(int fd, int flags, void* data, std::size_t size, detail::pooled_buffer* buffer) const noexcept {
         epoll_descriptor* const descriptor = io.set_.find(fd);
         const bool waits = (flags & MSG_DONTWAIT) == 0;
-        const bool unwatched = waits && descriptor != nullptr && descriptor->interest == 0;
+        const bool unwatched = waits && descriptor != nullptr && !descriptor->registered;
         std::int32_t result = -EAGAIN;
         if (waits && descriptor != nullptr && !descriptor->readable) {
             if (buffer != nullptr) io.pool_->give_back(*buffer);
-            return descriptor->readers.push_back(what);
+            return descriptor->wait_for_any(what);
         }
         if (!unwatched || io.try_first_[descriptor->drained].pays()) {
             result = uninterrupted([&] { return ::recv(fd, data, size, flags | MSG_DONTWAIT); });
@@ -75,7 +75,7 @@ struct epoll_backend::attempt {
     }
     void receive_messages(int fd, bool waits, auto call) const noexcept {
         epoll_descriptor* const descriptor = io.set_.find(fd);
-        if (waits && descriptor != nullptr && !descriptor->readable) return descriptor->readers.push_back(what);
+        if (waits && descriptor != nullptr && !descriptor->readable) return descriptor->wait_for_any(what);
         const std::int32_t result = call();
         if (waits && result == -EAGAIN) return io.park(what, fd, reading);
         io.deliver(what, result);
@@ -83,7 +83,7 @@ struct epoll_backend::attempt {
 
     void operator()(const send_request& request) const noexcept {
         epoll_descriptor* const descriptor = io.set_.find(request.fd);
-        if (descriptor != nullptr && !descriptor->writable) return descriptor->writers.push_back(what);
+        if (descriptor != nullptr && !descriptor->writable) return descriptor->wait_to_write(what);
         const std::int32_t result = detail::send_now(request);
         if (result == -EAGAIN) return io.park(what, request.fd, writing);
         if (descriptor != nullptr && descriptor->tcp && (descriptor->interest & EPOLLOUT) != 0 &&
@@ -101,7 +101,7 @@ struct epoll_backend::attempt {
     }
     void send_messages(int fd, auto call) const noexcept {
         epoll_descriptor* const descriptor = io.set_.find(fd);
-        if (descriptor != nullptr && !descriptor->writable) return descriptor->writers.push_back(what);
+        if (descriptor != nullptr && !descriptor->writable) return descriptor->wait_to_write(what);
         const std::int32_t result = call();
         if (result == -EAGAIN) return io.park(what, fd, writing);
         io.deliver(what, result);
@@ -182,7 +182,7 @@ struct epoll_backend::attempt {
             const std::int32_t there = detail::poll_now(request.fd, wanted);
             if (there != 0) return io.deliver(what, there);
         }
-        io.park(what, request.fd, wanted | EPOLLET);
+        io.park(what, request.fd, wanted);
     }
 
     void operator()(const shutdown_request& request) const noexcept {

@@ -83,7 +83,7 @@ void epoll_backend::submit(operation& what) noexcept {
     ++in_flight_;
     // By far the most frequent case in which the answer is known: the next recv after a short one.
     epoll_descriptor* const descriptor = set_.find(waits_for_bytes_of(what.what()));
-    if (descriptor != nullptr && !descriptor->readable) return descriptor->readers.push_back(what);
+    if (descriptor != nullptr && !descriptor->readable) return descriptor->wait_for_any(what);
     attempts_->push_back(what);
 }
 
@@ -156,12 +156,11 @@ void epoll_backend::on_event(const epoll_event& event) noexcept {
     if ((reported & (EPOLLRDHUP | EPOLLPRI | failing)) != 0) descriptor->always_try = true;
 
     const std::size_t delivered_before = delivered_;
-    woken.splice_back(descriptor->readers);
-    if (writable) woken.splice_back(descriptor->writers);
+    descriptor->take_woken(writable, woken);
     run(woken, reported);
 
     // Nobody waited for this edge, and the next ones would be as useless.
-    if (reported == EPOLLOUT && delivered_ == delivered_before && descriptor->writers.empty()) {
+    if (reported == EPOLLOUT && delivered_ == delivered_before && !descriptor->has_writers()) {
         set_.ignore(epoll_set::descriptor_of(event), *descriptor, EPOLLOUT);
     }
 }
@@ -171,7 +170,7 @@ void epoll_backend::deliver(operation& what, std::int32_t result, detail::pooled
     const request asked = what.what();
     if (const auto* poll = std::get_if<poll_request>(&asked)) {
         epoll_descriptor* const descriptor = set_.find(poll->fd);
-        if (descriptor != nullptr && !descriptor->own && descriptor->readers.empty() && descriptor->writers.empty()) {
+        if (descriptor != nullptr && !descriptor->own && descriptor->waiting.empty()) {
             set_.unwatch(poll->fd, *descriptor);
         }
     }
@@ -186,7 +185,7 @@ void epoll_backend::park(operation& what, int fd, std::uint32_t events) noexcept
     epoll_descriptor* const descriptor = set_.obtain(fd);
     if (descriptor == nullptr) return deliver(what, -ENOMEM);
     const bool polled = std::holds_alternative<poll_request>(what.what());
-    if (!polled && !descriptor->own && descriptor->interest == 0) descriptor->tcp = detail::speaks_tcp(fd);
+    if (!polled && !descriptor->own && !descriptor->registered) descriptor->tcp = detail::speaks_tcp(fd);
     // What is polled may have been closed and replaced since it was registered.
     if (polled || (descriptor->interest & events) != events) {
         const int error = set_.watch(fd, *descriptor, events);
@@ -196,8 +195,9 @@ void epoll_backend::park(operation& what, int fd, std::uint32_t events) noexcept
         if (error < 0) return deliver(what, error);
     }
     const bool writes = !polled && (events & EPOLLOUT) != 0;
-    if (!polled) (writes ? descriptor->writable : descriptor->readable) = false;
-    (writes ? descriptor->writers : descriptor->readers).push_back(what);
+    if (writes) descriptor->writable = false;
+    if (!writes && !polled) descriptor->readable = false;
+    writes ? descriptor->wait_to_write(what) : descriptor->wait_for_any(what);
 }
 
 /// Lets a connect that found a full backlog wait for its next try.
@@ -236,7 +236,7 @@ int epoll_backend::open_socket_pair(int domain, int type, int protocol, int (&pa
 
 void epoll_backend::close(int fd) noexcept {
     if (epoll_descriptor* const descriptor = set_.find(fd)) {
-        assert(descriptor->readers.empty() && descriptor->writers.empty());
+        assert(descriptor->waiting.empty());
         set_.unwatch(fd, *descriptor);
     }
     kernel_backend::close(fd);

@@ -37,8 +37,8 @@ class epoll_backend final : public kernel_backend {
     struct attempt;
 
     // The events a descriptor is watched for, and those that always come.
-    static constexpr std::uint32_t reading = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
-    static constexpr std::uint32_t writing = EPOLLOUT | EPOLLET;
+    static constexpr std::uint32_t reading = EPOLLIN | EPOLLPRI | EPOLLRDHUP;
+    static constexpr std::uint32_t writing = EPOLLOUT;
     static constexpr std::uint32_t failing = EPOLLERR | EPOLLHUP;
 
     static constexpr std::chrono::milliseconds shortest_retry{1};

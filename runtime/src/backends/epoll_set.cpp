@@ -32,6 +32,21 @@ std::uint64_t tag_of(int fd, const epoll_descriptor& descriptor) noexcept {
 
 }  // namespace
 
+void epoll_descriptor::take_woken(bool can_write, operation_list& woken) noexcept {
+    operation_list others;
+    while (!waiting.empty()) {
+        operation& each = waiting.pop_front();
+        (each.in_flight.waits_to_write && !can_write ? others : woken).push_back(each);
+    }
+    waiting.splice_back(others);
+}
+
+bool epoll_descriptor::has_writers() const noexcept {
+    bool found = false;
+    waiting.for_each([&found](const operation& each) { found |= each.in_flight.waits_to_write; });
+    return found;
+}
+
 epoll_set::epoll_set() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
     if (epoll_ < 0) throw std::system_error(errno, std::system_category(), "epoll_create1");
 }
@@ -63,16 +78,18 @@ void epoll_set::add_own(int fd, bool tcp) noexcept {
 
 int epoll_set::watch(int fd, epoll_descriptor& descriptor, std::uint32_t events) noexcept {
     for (bool corrected = false;; corrected = true) {
-        epoll_event event{descriptor.interest | events, {.u64 = tag_of(fd, descriptor)}};
-        const int action = descriptor.interest == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+        const std::uint32_t all = descriptor.interest | events;
+        epoll_event event{all | EPOLLET, {.u64 = tag_of(fd, descriptor)}};
+        const int action = descriptor.registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
         if (::epoll_ctl(epoll_, action, fd, &event) == 0) {
-            descriptor.interest = event.events;
+            descriptor.interest = static_cast<std::uint16_t>(all);
+            descriptor.registered = true;
             return 0;
         }
         if (!corrected && action == EPOLL_CTL_MOD && errno == ENOENT) {
             descriptor.renew();
         } else if (!corrected && action == EPOLL_CTL_ADD && errno == EEXIST) {
-            descriptor.interest = EPOLLET;
+            descriptor.registered = true;
         } else {
             return -errno;
         }
@@ -80,12 +97,13 @@ int epoll_set::watch(int fd, epoll_descriptor& descriptor, std::uint32_t events)
 }
 
 void epoll_set::ignore(int fd, epoll_descriptor& descriptor, std::uint32_t events) noexcept {
-    epoll_event event{descriptor.interest & ~events, {.u64 = tag_of(fd, descriptor)}};
-    if (::epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event) == 0) descriptor.interest = event.events;
+    const std::uint32_t rest = descriptor.interest & ~events;
+    epoll_event event{rest | EPOLLET, {.u64 = tag_of(fd, descriptor)}};
+    if (::epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event) == 0) descriptor.interest = static_cast<std::uint16_t>(rest);
 }
 
 void epoll_set::unwatch(int fd, epoll_descriptor& descriptor) noexcept {
-    if (descriptor.interest != 0) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
+    if (descriptor.registered) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
     descriptor.renew();
 }
 

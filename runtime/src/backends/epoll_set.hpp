@@ -15,25 +15,40 @@ namespace sennit {
 
 using operation_list = detail::intrusive_list<operation, detail::backend_tag>;
 
-/// What the epoll backend knows about one descriptor number.
+/// What the epoll backend knows about one descriptor number. There is one for each connection, idle or not: it is kept
+/// small.
 struct epoll_descriptor {
     std::uint32_t generation = 0;  ///< tells events of this registration from those of an earlier one
-    std::uint32_t interest = 0;    ///< what epoll watches for; 0: not registered
-    bool readable = true;          ///< false: an EPOLLIN edge will come before a read can succeed
-    bool writable = true;          ///< false: an EPOLLOUT edge will come before a write can succeed
-    bool always_try = false;       ///< a short read does not mean that nothing is left
-    bool drained = false;          ///< a read has come back short
-    bool own = false;              ///< opened or accepted by this backend, hence also closed by it
-    bool tcp = false;
-    operation_list readers;  ///< accept, recv, recvmsg and every poll
-    operation_list writers;  ///< connect, send, sendmsg
+    std::uint16_t interest = 0;    ///< the events whose edges epoll watches for
+    bool registered : 1 = false;   ///< with epoll
+    bool readable : 1 = true;      ///< false: an EPOLLIN edge will come before a read can succeed
+    bool writable : 1 = true;      ///< false: an EPOLLOUT edge will come before a write can succeed
+    bool always_try : 1 = false;   ///< a short read does not mean that nothing is left
+    bool drained : 1 = false;      ///< a read has come back short
+    bool own : 1 = false;          ///< opened or accepted by this backend, hence also closed by it
+    bool tcp : 1 = false;
+    operation_list waiting;  ///< for an event; who waits to write says so in its `in_flight`
+
+    /// Lets an operation wait that needs nothing but room to write.
+    void wait_to_write(operation& what) noexcept {
+        what.in_flight.waits_to_write = true;
+        waiting.push_back(what);
+    }
+    /// Lets any other operation wait, a poll for room to write included.
+    void wait_for_any(operation& what) noexcept {
+        what.in_flight.waits_to_write = false;
+        waiting.push_back(what);
+    }
+    /// Takes out those that an event may concern.
+    void take_woken(bool can_write, operation_list& woken) noexcept;
+    bool has_writers() const noexcept;
 
     /// Forgets everything but the generation, which moves on.
     void renew() noexcept {
         ++generation;
         interest = 0;
         readable = writable = true;
-        always_try = drained = own = tcp = false;
+        registered = always_try = drained = own = tcp = false;
     }
 };
 
@@ -63,8 +78,8 @@ class epoll_set {
     /// Notes a descriptor that this backend has just opened.
     void add_own(int fd, bool tcp) noexcept;
 
-    /// Adds `events` to what is watched for; epoll reports those that are there already. 0 or a negated errno
-    /// value.
+    /// Adds `events` to those whose edges are watched for; epoll reports those that are there already. 0 or a negated
+    /// errno value.
     int watch(int fd, epoll_descriptor& descriptor, std::uint32_t events) noexcept;
 
     /// Takes `events` out of what is watched for.

@@ -71,6 +71,28 @@ struct release_acceptor {
     void operator()(acceptor_core* core) const noexcept { core->release(); }
 };
 
+/// A connection of which nobody has made a socket yet; it is closed when nobody does.
+class accepted_connection {
+  public:
+    accepted_connection(event_loop& loop, int fd) noexcept : loop_(&loop), fd_(fd) {}
+    accepted_connection(accepted_connection&& other) noexcept : loop_(other.loop_), fd_(std::exchange(other.fd_, -1)) {}
+    accepted_connection& operator=(accepted_connection&& other) noexcept {
+        std::swap(loop_, other.loop_);
+        std::swap(fd_, other.fd_);
+        return *this;
+    }
+    ~accepted_connection();
+
+    event_loop& loop() const noexcept { return *loop_; }
+    /// Gives the descriptor to the caller.
+    int release() noexcept { return std::exchange(fd_, -1); }
+    operator socket_ref() && { return adopt_socket(*loop_, release()); }
+
+  private:
+    event_loop* loop_;
+    int fd_;
+};
+
 /// The wait for one connection; the result is its descriptor.
 class accept_wait : public sennit::detail::waiter {
   public:
@@ -87,7 +109,7 @@ class accept_wait : public sennit::detail::waiter {
     ~accept_wait() = default;
 
     /// The accepted connection. Throws the error, or `cancelled`.
-    socket_ref take() const;
+    accepted_connection take() const;
     std::error_code outcome() const;
 
   private:

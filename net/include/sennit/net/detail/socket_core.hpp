@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -18,7 +19,7 @@ enum class direction : std::uint8_t { receiving, sending };
 /// An open socket: the descriptor, the loop it belongs to, and the operations on their way. It stays until the last of
 /// these is back, even when the stream that owned it is long gone; only then is the descriptor closed. Its memory also
 /// stays until the last lease is back.
-class socket_core final : public sennit::detail::loop_resource {
+class socket_core : public sennit::detail::loop_resource {
   public:
     /// Takes over `fd`.
     socket_core(event_loop& loop, int fd) noexcept : loop_(&loop), fd_(fd) { loop.attach(*this); }
@@ -39,7 +40,9 @@ class socket_core final : public sennit::detail::loop_resource {
     /// end too. The kernel is not told, so that the connection can still be ended politely afterwards.
     void end_receiving() noexcept;
     /// After `end_receiving`: some of what had arrived then has been received.
-    void count_received(std::size_t bytes) noexcept { had_arrived_ -= bytes < had_arrived_ ? bytes : had_arrived_; }
+    void count_received(std::size_t bytes) noexcept {
+        had_arrived_ -= bytes < had_arrived_ ? static_cast<std::uint32_t>(bytes) : had_arrived_;
+    }
     /// After `end_receiving`: everything that had arrived then has been received.
     bool all_received() const noexcept { return receiving_ended_ && had_arrived_ == 0; }
     /// Receiving waits again.
@@ -98,21 +101,26 @@ class socket_core final : public sennit::detail::loop_resource {
     void set_option(int level, int name, int value, const char* what);
     int get_option(int level, int name, const char* what) const;
 
-    void add_reference() noexcept { ++references_; }
+    void add_reference() noexcept {
+        ++references_;
+        assert(references_ != 0);
+    }
     void drop_reference() noexcept;
-    std::uint32_t references() const noexcept { return references_; }
+    unsigned references() const noexcept { return references_; }
 
     static void* operator new(std::size_t size) { return sennit::detail::frame_pool::allocate(size); }
     static void operator delete(void* core, std::size_t size) noexcept {
         sennit::detail::frame_pool::deallocate(core, size);
     }
 
+  protected:
+    virtual ~socket_core() = default;
+
   private:
     // What is copied once more, from the loop's buffer to the receiver's, is to take less time than it saves.
     static constexpr std::int32_t most_of_a_small_receive = 2048;
     static constexpr std::uint8_t enough_small_receives = 4;
 
-    ~socket_core() = default;
     static constexpr std::uint8_t bit(direction half) noexcept {
         return static_cast<std::uint8_t>(1u << static_cast<unsigned>(half));
     }
@@ -127,15 +135,15 @@ class socket_core final : public sennit::detail::loop_resource {
     event_loop* loop_;
     socket_operation* users_[2] = {nullptr, nullptr};
     int fd_;
-    std::uint32_t references_ = 0;
-    std::size_t had_arrived_ = 0;  // at the most, when receiving was ended
-    bool closing_ = false;
-    bool receiving_ended_ = false;
-    std::uint16_t leases_ = 0;
+    std::uint32_t had_arrived_ = 0;  // at the most, when receiving was ended
+    std::uint16_t references_ = 0;
+    std::uint8_t leases_ = 0;
+    std::uint8_t small_receives_ = 0;  // one after the other, as far as they count
     std::uint8_t moved_ = bit(direction::receiving) | bit(direction::sending);
     std::uint8_t timed_out_ = 0;
-    std::uint8_t small_receives_ = 0;  // one after the other, as far as they count
-    bool is_shown_ = false;
+    bool closing_ : 1 = false;
+    bool receiving_ended_ : 1 = false;
+    bool is_shown_ : 1 = false;
 };
 
 /// A counted reference to a socket; the last one closes it.
