@@ -30,14 +30,25 @@ struct epoll_backend::attempt {
     std::uint32_t reported;
 
     void operator()(const recv_request& request) const noexcept {
-        receive(request.fd, request.flags, request.data, request.size, nullptr);
+        if (!waits_for_edge(request.fd, request.flags)) {
+            receive(request.fd, request.flags, request.data, request.size, nullptr);
+        }
     }
 
     void operator()(const recv_lease_request& request) const noexcept {
+        if (waits_for_edge(request.fd, request.flags)) return;
         detail::pooled_buffer* const buffer = io.pool_->take();
         if (buffer == nullptr) return io.unlent_.push_back(what);
         io.pool_->unseal(*buffer);
         receive(request.fd, request.flags, buffer->data, io.pool_->buffer_size(), buffer);
+    }
+
+    /// By far the most frequent case in which the answer is known: the next recv after a short one.
+    bool waits_for_edge(int fd, int flags) const noexcept {
+        epoll_descriptor* const descriptor = io.set_.find(fd);
+        if (descriptor == nullptr || descriptor->readable || (flags & MSG_DONTWAIT) != 0) return false;
+        descriptor->wait_for_any(what);
+        return true;
     }
 
     /// `buffer` is the pool's, where `data` is in it: without bytes in it, it goes back.
@@ -46,10 +57,6 @@ struct epoll_backend::attempt {
         const bool waits = (flags & MSG_DONTWAIT) == 0;
         const bool unwatched = waits && descriptor != nullptr && !descriptor->registered;
         std::int32_t result = -EAGAIN;
-        if (waits && descriptor != nullptr && !descriptor->readable) {
-            if (buffer != nullptr) io.pool_->give_back(*buffer);
-            return descriptor->wait_for_any(what);
-        }
         if (!unwatched || io.try_first_[descriptor->drained].pays()) {
             result = uninterrupted([&] { return ::recv(fd, data, size, flags | MSG_DONTWAIT); });
             if (unwatched) io.try_first_[descriptor->drained].learn(result != -EAGAIN);
@@ -176,13 +183,13 @@ struct epoll_backend::attempt {
     void operator()(const poll_request& request) const noexcept {
         const std::uint32_t wanted = request.events & 0xffff;
         if (const std::uint32_t there = reported & (wanted | failing); there != 0) {
-            return io.deliver(what, static_cast<std::int32_t>(there));
+            return io.end_poll(what, request.fd, static_cast<std::int32_t>(there));
         }
         if (reported == 0) {
             const std::int32_t there = detail::poll_now(request.fd, wanted);
-            if (there != 0) return io.deliver(what, there);
+            if (there != 0) return io.end_poll(what, request.fd, there);
         }
-        io.park(what, request.fd, wanted);
+        io.park_poll(what, request.fd, wanted);
     }
 
     void operator()(const shutdown_request& request) const noexcept {

@@ -52,14 +52,6 @@ constexpr std::uint32_t always_ready = EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLW
 constexpr int events_at_once = 32;
 constexpr unsigned waits_without_events = 16;
 
-/// The descriptor that a recv waits for; -1, which no descriptor is, for everything else.
-int waits_for_bytes_of(const request& what) noexcept {
-    const auto* const recv = std::get_if<recv_request>(&what);
-    if (recv != nullptr) return (recv->flags & MSG_DONTWAIT) == 0 ? recv->fd : -1;
-    const auto* const lease = std::get_if<recv_lease_request>(&what);
-    return lease != nullptr && (lease->flags & MSG_DONTWAIT) == 0 ? lease->fd : -1;
-}
-
 }  // namespace
 
 epoll_backend::epoll_backend(const event_loop_options& options)
@@ -81,9 +73,6 @@ epoll_backend::~epoll_backend() {
 void epoll_backend::submit(operation& what) noexcept {
     detail::check_buffers(what);
     ++in_flight_;
-    // By far the most frequent case in which the answer is known: the next recv after a short one.
-    epoll_descriptor* const descriptor = set_.find(waits_for_bytes_of(what.what()));
-    if (descriptor != nullptr && !descriptor->readable) return descriptor->wait_for_any(what);
     attempts_->push_back(what);
 }
 
@@ -107,7 +96,7 @@ void epoll_backend::try_and_collect(time_point deadline) {
 
     operation_list ended;
     ended.splice_back(cancelled_);
-    while (!ended.empty()) deliver(ended.pop_front(), -ECANCELED);
+    while (!ended.empty()) end_cancelled(ended.pop_front());
 
     // Who finds nothing to receive gives the buffer back at once, for the next one in the queue.
     while (!unlent_.empty() && pool_->can_take()) try_once(unlent_.pop_front(), 0);
@@ -165,15 +154,21 @@ void epoll_backend::on_event(const epoll_event& event) noexcept {
     }
 }
 
+void epoll_backend::end_cancelled(operation& what) noexcept {
+    const request asked = what.what();
+    const auto* const poll = std::get_if<poll_request>(&asked);
+    poll != nullptr ? end_poll(what, poll->fd, -ECANCELED) : deliver(what, -ECANCELED);
+}
+
+/// The last poll of a descriptor that others may close behind our back ends its registration.
+void epoll_backend::end_poll(operation& what, int fd, std::int32_t result) noexcept {
+    epoll_descriptor* const descriptor = set_.find(fd);
+    if (descriptor != nullptr && !descriptor->own && descriptor->waiting.empty()) set_.unwatch(fd, *descriptor);
+    deliver(what, result);
+}
+
 /// The operation is over. It may be gone when this returns.
 void epoll_backend::deliver(operation& what, std::int32_t result, detail::pooled_buffer* buffer) noexcept {
-    const request asked = what.what();
-    if (const auto* poll = std::get_if<poll_request>(&asked)) {
-        epoll_descriptor* const descriptor = set_.find(poll->fd);
-        if (descriptor != nullptr && !descriptor->own && descriptor->waiting.empty()) {
-            set_.unwatch(poll->fd, *descriptor);
-        }
-    }
     --in_flight_;
     ++delivered_;
     if (buffer != nullptr) pool_->lend(*buffer, result);
@@ -184,20 +179,31 @@ void epoll_backend::deliver(operation& what, std::int32_t result, detail::pooled
 void epoll_backend::park(operation& what, int fd, std::uint32_t events) noexcept {
     epoll_descriptor* const descriptor = set_.obtain(fd);
     if (descriptor == nullptr) return deliver(what, -ENOMEM);
-    const bool polled = std::holds_alternative<poll_request>(what.what());
-    if (!polled && !descriptor->own && !descriptor->registered) descriptor->tcp = detail::speaks_tcp(fd);
-    // What is polled may have been closed and replaced since it was registered.
-    if (polled || (descriptor->interest & events) != events) {
-        const int error = set_.watch(fd, *descriptor, events);
-        if (polled && error == -EPERM && (events & always_ready) != 0) {
-            return deliver(what, static_cast<std::int32_t>(events & always_ready));
-        }
-        if (error < 0) return deliver(what, error);
+    if (!descriptor->own && !descriptor->registered) descriptor->tcp = detail::speaks_tcp(fd);
+    if ((descriptor->interest & events) != events) {
+        if (const int error = set_.watch(fd, *descriptor, events); error < 0) return deliver(what, error);
     }
-    const bool writes = !polled && (events & EPOLLOUT) != 0;
-    if (writes) descriptor->writable = false;
-    if (!writes && !polled) descriptor->readable = false;
-    writes ? descriptor->wait_to_write(what) : descriptor->wait_for_any(what);
+    const bool writes = (events & EPOLLOUT) != 0;
+    if (writes) {
+        descriptor->writable = false;
+        descriptor->wait_to_write(what);
+    } else {
+        descriptor->readable = false;
+        descriptor->wait_for_any(what);
+    }
+}
+
+/// The same for a poll.
+void epoll_backend::park_poll(operation& what, int fd, std::uint32_t events) noexcept {
+    epoll_descriptor* const descriptor = set_.obtain(fd);
+    if (descriptor == nullptr) return deliver(what, -ENOMEM);
+    // It may have been closed and replaced since it was registered.
+    const int error = set_.watch(fd, *descriptor, events);
+    if (error == -EPERM && (events & always_ready) != 0) {
+        return end_poll(what, fd, static_cast<std::int32_t>(events & always_ready));
+    }
+    if (error < 0) return end_poll(what, fd, error);
+    descriptor->wait_for_any(what);
 }
 
 /// Lets a connect that found a full backlog wait for its next try.

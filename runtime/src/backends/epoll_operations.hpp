@@ -50,7 +50,10 @@ class epoll_backend final : public kernel_backend {
     void run(operation_list& batch, std::uint32_t reported) noexcept;
     void on_event(const epoll_event& event) noexcept;
     void deliver(operation& what, std::int32_t result, detail::pooled_buffer* buffer = nullptr) noexcept;
+    void end_cancelled(operation& what) noexcept;
+    void end_poll(operation& what, int fd, std::int32_t result) noexcept;
     void park(operation& what, int fd, std::uint32_t events) noexcept;
+    void park_poll(operation& what, int fd, std::uint32_t events) noexcept;
     void park_until_retry(operation& what) noexcept;
 
     bool pollable_;

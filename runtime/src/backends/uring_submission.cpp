@@ -24,17 +24,13 @@ unsigned transfer_size(std::size_t size) noexcept {
     return static_cast<unsigned>(std::min(size, most));
 }
 
-bool is_send(const operation& what) noexcept {
-    const request asked = what.what();
-    return std::holds_alternative<send_request>(asked) || std::holds_alternative<sendmsg_request>(asked);
-}
-
 }  // namespace
 
 /// Fills in a submission queue entry from a request, or parks its operation.
 class uring_backend::submission {
   public:
-    submission(uring_backend& io, operation& what, turn when) noexcept : io_(io), what_(what), when_(when) {}
+    submission(uring_backend& io, operation& what, turn when, bool is_lone = false) noexcept
+        : io_(io), what_(what), when_(when), is_lone_(is_lone) {}
 
     void operator()(const accept_request& request) const noexcept {
         prepare(uring_tag::accept, [&](io_uring_sqe* entry) {
@@ -81,6 +77,7 @@ class uring_backend::submission {
         });
     }
     void operator()(const send_request& request) const noexcept {
+        if (is_lone_) return io_.lone_.push_back(what_);
         prepare(uring_tag::single, [&](io_uring_sqe* entry) {
             io_uring_prep_send(entry, request.fd, request.data, transfer_size(request.size),
                                request.flags | MSG_NOSIGNAL);
@@ -92,6 +89,7 @@ class uring_backend::submission {
         });
     }
     void operator()(const sendmsg_request& request) const noexcept {
+        if (is_lone_) return io_.lone_.push_back(what_);
         prepare(uring_tag::single, [&](io_uring_sqe* entry) {
             io_uring_prep_sendmsg(entry, request.fd, request.message,
                                   static_cast<unsigned>(request.flags | MSG_NOSIGNAL));
@@ -130,6 +128,7 @@ class uring_backend::submission {
     uring_backend& io_;
     operation& what_;
     turn when_;
+    bool is_lone_;  // the only thing to do, as far as is known
 };
 
 void uring_backend::fill_in(operation& what, turn when) noexcept {
@@ -165,9 +164,8 @@ void uring_backend::submit(operation& what) noexcept {
     ++in_flight_;
     if (!lone_.empty()) [[unlikely]]
         fill_in(lone_.pop_front(), turn::behind_parked);
-    const bool first = std::exchange(may_hold_send_, false) && ring_.unsubmitted() == 0 && parked_.empty();
-    if (first && is_send(what)) return lone_.push_back(what);
-    fill_in(what, turn::behind_parked);
+    const bool is_lone = std::exchange(may_hold_send_, false) && ring_.unsubmitted() == 0 && parked_.empty();
+    std::visit(submission(*this, what, turn::behind_parked, is_lone), what.what());
 }
 
 /// An entry to fill in. Null when there is none; then the operation is parked.
