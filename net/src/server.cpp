@@ -90,26 +90,25 @@ bool peer_went_away(const std::exception_ptr& failure) {
 }  // namespace
 
 served_socket::served_socket(server& owner, accepted_connection&& accepted) noexcept
-    : socket_core(accepted.loop(), accepted.release()), owner_(owner) {
+    : socket_core(owner, accepted.release()) {
     add_reference();
-    unlink();
-    owner.served_.push_back(*this);
     owner.arrived_.set();
 }
 
+server& served_socket::owner() const noexcept {
+    return static_cast<server&>(*home());
+}
+
 void served_socket::leave() noexcept {
-    if (linked()) {
-        // Whoever has the stream now may keep it for longer than the server lives.
-        unlink();
-        loop().attach(*this);
-    }
-    owner_.peers_.leaves(*this);
-    owner_.ended_.set();
+    owner().peers_.leaves(*this);
+    owner().ended_.set();
+    // Whoever has the stream now may keep it for longer than the server lives.
+    if (linked()) move_to(loop().home());
     drop_reference();
 }
 
 void served_socket::child_ended(sennit::detail::promise<void>& handler) noexcept {
-    server& owner = owner_;
+    server& owner = this->owner();
     served_connection self(this);
     try {
         if (handler.error != nullptr && !is_cancellation(handler.error)) {
@@ -126,11 +125,12 @@ void served_socket::child_ended(sennit::detail::promise<void>& handler) noexcept
 }
 
 bool served_socket::is_draining() const noexcept {
-    return owner_.draining_.is_set() && references() == 1 && fd() >= 0;
+    return owner().draining_.is_set() && references() == 1 && fd() >= 0;
 }
 
 server::server(environment where, const serve_options& options)
-    : where_(where),
+    : resource_home(*where.loop),
+      where_(where),
       options_(options),
       max_connections_(most_connections(options)),
       guard_(where.loop->stop()),
@@ -152,7 +152,7 @@ task<> server::end_long_waits() {
     event_timer pause(*where_.loop, has_become_full_);
     for (;;) {
         // Without connections it sleeps for good: an idle program is not woken for nothing.
-        if (served_.empty()) {
+        if (resources.empty()) {
             arrived_.reset();
             co_await arrived_.wait();
         }
@@ -165,7 +165,7 @@ task<> server::end_long_waits() {
         }
         const std::uint32_t now = limits_.moment(where_.loop->now());
         const bool full = is_pressed();
-        served_.for_each([&](served_socket& each) { limits_.look_at(each, each.so_far(), now, full); });
+        for_each_connection([&](served_socket& each) { limits_.look_at(each, now, full); });
     }
 }
 
@@ -265,7 +265,7 @@ task<> server::end_after_timeout() {
 
 void server::begin_draining() noexcept {
     draining_.set();
-    served_.for_each([](served_socket& each) { each.end_receiving(); });
+    for_each_connection([](served_socket& each) { each.end_receiving(); });
 }
 
 void server::rethrow(std::exception_ptr failure) {

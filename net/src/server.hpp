@@ -26,7 +26,7 @@ class server;
 
 /// The socket of one connection that a server serves, from its acceptance to the end of its handler: until then the
 /// server refers to it, so that it can end it politely after the handler is done with its stream. It is no coroutine
-/// around the handler's, since it has little to do and there are many.
+/// around the handler's, since it has little to do and there are many. The server is its home.
 class served_socket final : public socket_core, public sennit::detail::task_owner {
   public:
     served_socket(server& owner, accepted_connection&& accepted) noexcept;
@@ -36,7 +36,6 @@ class served_socket final : public socket_core, public sennit::detail::task_owne
 
     /// The server drains and this connection has nobody else who would use it.
     bool is_draining() const noexcept;
-    silence& so_far() noexcept { return so_far_; }
 
     /// The server is through with it. Without another reference it is gone when this returns.
     void leave() noexcept;
@@ -44,8 +43,7 @@ class served_socket final : public socket_core, public sennit::detail::task_owne
   private:
     ~served_socket() = default;
 
-    server& owner_;
-    silence so_far_;
+    server& owner() const noexcept;
 };
 
 struct leave_server {
@@ -58,7 +56,7 @@ using served_connection = std::unique_ptr<served_socket, leave_server>;
 ///
 /// It allocates when it starts, and after that for one connection at a time: so that without memory a connection is
 /// lost, but neither the others nor the request to stop.
-class server {
+class server final : public sennit::detail::resource_home {
   public:
     server(environment where, const serve_options& options);
     server(const server&) = delete;
@@ -103,6 +101,10 @@ class server {
   private:
     friend class served_socket;
 
+    template <class Visitor>
+    void for_each_connection(Visitor visit) {
+        resources.for_each([&](sennit::detail::loop_resource& each) { visit(static_cast<served_socket&>(each)); });
+    }
     task<> watch_for_stop();
     task<> end_after_timeout();
     task<> end_long_waits();
@@ -126,7 +128,6 @@ class server {
     duration back_off_{};
     time_point next_complaint_ = time_point::min();
     peer_limits peers_;
-    sennit::detail::intrusive_list<served_socket, sennit::detail::resource_tag> served_;  // instead of the loop's list
     task_group connections_;
     task_group helpers_;
     cancel_scope accepting_;

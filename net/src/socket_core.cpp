@@ -37,20 +37,19 @@ void socket_core::close() noexcept {
     if (closing_) return;
     closing_ = true;
     for (socket_operation* user : users_) {
-        if (user != nullptr) loop_->io().cancel(*user);
+        if (user != nullptr) loop().io().cancel(*user);
     }
     if (!busy()) close_descriptor();
 }
 
 void socket_core::close_descriptor() noexcept {
-    loop_->io().close(fd_);
+    loop().io().close(fd_);
     detach();
 }
 
 void socket_core::detach() noexcept {
     fd_ = -1;
     unlink();
-    loop_ = nullptr;
 }
 
 int socket_core::take_descriptor() noexcept {
@@ -67,27 +66,33 @@ void socket_core::end_receiving() noexcept {
     // The buffer of the kernel holds what has arrived, so no more than its size can have.
     int size = 0;
     std::uint32_t length = sizeof size;
-    const int done = loop_->io().get_option(fd_, SOL_SOCKET, SO_RCVBUF, &size, length);
-    const std::size_t received_ahead = loop_->io().stop_receiving_ahead(fd_);
+    const int done = loop().io().get_option(fd_, SOL_SOCKET, SO_RCVBUF, &size, length);
+    const std::size_t received_ahead = loop().io().stop_receiving_ahead(fd_);
     const bool is_known = done >= 0 && size > 0;
     had_arrived_ = is_known ? static_cast<std::uint32_t>(size) + static_cast<std::uint32_t>(received_ahead)
                             : static_cast<std::uint32_t>(-1);
     socket_operation* const receiver = users_[static_cast<std::size_t>(direction::receiving)];
-    if (receiver != nullptr) loop_->io().cancel(*receiver);
+    if (receiver != nullptr) loop().io().cancel(*receiver);
 }
 
 int socket_core::show_descriptor() noexcept {
     if (closing_) return -1;
     is_shown_ = true;
-    loop_->io().stop_receiving_ahead(fd_);
+    loop().io().stop_receiving_ahead(fd_);
     return fd_;
 }
 
 void socket_core::time_out(direction half) noexcept {
     socket_operation* const user = users_[static_cast<std::size_t>(half)];
     if (user == nullptr || closing_) return;
-    timed_out_ |= bit(half);
-    loop_->io().cancel(*user);
+    halves_ |= timed_out(half);
+    loop().io().cancel(*user);
+}
+
+void socket_core::move_to(sennit::detail::resource_home& home) noexcept {
+    unlink();
+    home_ = &home;
+    home.attach(*this);
 }
 
 void socket_core::loop_ends() noexcept {
@@ -104,7 +109,7 @@ int socket_core::claim(direction half, socket_operation& user) noexcept {
 
 void socket_core::give_back(direction half) noexcept {
     users_[static_cast<std::size_t>(half)] = nullptr;
-    timed_out_ &= static_cast<std::uint8_t>(~bit(half));
+    halves_ &= static_cast<std::uint8_t>(~timed_out(half));
     if (!closing_ || busy()) return;
     close_descriptor();
     delete_if_unused();
@@ -125,7 +130,8 @@ int socket_core::open_fd() const {
 endpoint socket_core::local_endpoint() const {
     alignas(8) unsigned char storage[endpoint::max_sockaddr_size];
     std::uint32_t length = sizeof storage;
-    const int done = loop_->io().local_name(open_fd(), storage, length);
+    const int fd = open_fd();
+    const int done = loop().io().local_name(fd, storage, length);
     if (done < 0) throw_error(-done, "getsockname");
     return endpoint::from_sockaddr(storage, length);
 }
@@ -133,7 +139,8 @@ endpoint socket_core::local_endpoint() const {
 endpoint socket_core::peer_endpoint() const {
     alignas(8) unsigned char storage[endpoint::max_sockaddr_size];
     std::uint32_t length = sizeof storage;
-    const int done = loop_->io().peer_name(open_fd(), storage, length);
+    const int fd = open_fd();
+    const int done = loop().io().peer_name(fd, storage, length);
     if (done < 0) throw_error(-done, "getpeername");
     return endpoint::from_sockaddr(storage, length);
 }
@@ -141,26 +148,29 @@ endpoint socket_core::peer_endpoint() const {
 void socket_core::bind(const endpoint& where) {
     alignas(8) unsigned char storage[endpoint::max_sockaddr_size];
     const std::uint32_t length = where.to_sockaddr(storage);
-    const int done = loop_->io().bind(open_fd(), reinterpret_cast<const sockaddr*>(storage), length);
+    const int fd = open_fd();
+    const int done = loop().io().bind(fd, reinterpret_cast<const sockaddr*>(storage), length);
     if (done < 0) throw std::system_error(-done, std::system_category(), "bind " + where.to_string());
 }
 
 void socket_core::set_option(int level, int name, int value, const char* what) {
-    const int done = loop_->io().set_option(open_fd(), level, name, &value, sizeof value);
+    const int fd = open_fd();
+    const int done = loop().io().set_option(fd, level, name, &value, sizeof value);
     if (done < 0) throw_error(-done, what);
 }
 
 int socket_core::get_option(int level, int name, const char* what) const {
     int value = 0;
     std::uint32_t size = sizeof value;
-    const int done = loop_->io().get_option(open_fd(), level, name, &value, size);
+    const int fd = open_fd();
+    const int done = loop().io().get_option(fd, level, name, &value, size);
     if (done < 0) throw_error(-done, what);
     return value;
 }
 
 socket_ref adopt_socket(event_loop& loop, int fd) {
     try {
-        return socket_ref(*new socket_core(loop, fd));
+        return socket_ref(*new socket_core(loop.home(), fd));
     } catch (...) {
         loop.io().close(fd);
         throw;

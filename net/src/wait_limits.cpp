@@ -48,23 +48,27 @@ std::uint32_t wait_limits::moment(time_point now) const noexcept {
     return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now - start_).count());
 }
 
-void wait_limits::look_at(socket_core& connection, silence& so_far, std::uint32_t now, bool full) noexcept {
+void wait_limits::look_at(socket_core& connection, std::uint32_t now, bool full) noexcept {
+    std::uint32_t& idle_since = connection.still_since(direction::receiving);
+    std::uint32_t& stalled_since = connection.still_since(direction::sending);
     const bool has_received = connection.take_moved(direction::receiving);
     const bool has_sent = connection.take_moved(direction::sending);
 
-    if (has_received || has_sent || !connection.is_used(direction::receiving)) {
-        so_far.idle_since = now;
-    } else if (idle_ != no_limit && now - so_far.idle_since >= at_present(idle_, full)) {
+    if (connection.receiving_ended()) {
+        // No receive waits.
+    } else if (has_received || has_sent || !connection.is_used(direction::receiving)) {
+        idle_since = now;
+    } else if (idle_ != no_limit && now - idle_since >= at_present(idle_, full)) {
         connection.time_out(direction::receiving);
-        so_far.idle_since = now;
+        idle_since = now;
         if (counters_ != nullptr) ++counters_->idle;
     }
 
     if (has_sent || !connection.is_used(direction::sending)) {
-        so_far.stalled_since = now;
-    } else if (stalled_ != no_limit && now - so_far.stalled_since >= at_present(stalled_, full)) {
+        stalled_since = now;
+    } else if (stalled_ != no_limit && now - stalled_since >= at_present(stalled_, full)) {
         connection.time_out(direction::sending);
-        so_far.stalled_since = now;
+        stalled_since = now;
         if (counters_ != nullptr) ++counters_->stalled;
     }
 }

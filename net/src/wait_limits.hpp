@@ -8,12 +8,6 @@
 
 namespace sennit::net::detail {
 
-/// Since when a connection has been found doing nothing, in milliseconds of `wait_limits`.
-struct silence {
-    std::uint32_t idle_since = 0;
-    std::uint32_t stalled_since = 0;
-};
-
 /// How long the operations of a server's connections may wait.
 class wait_limits {
   public:
@@ -24,11 +18,11 @@ class wait_limits {
     /// How long to wait before all connections are looked at again.
     duration pause(bool full) const noexcept;
 
-    /// What `look_at` calls now.
+    /// What `look_at` calls now, in milliseconds.
     std::uint32_t moment(time_point now) const noexcept;
 
     /// Ends what has waited for too long on this connection. Nothing is resumed from here.
-    void look_at(socket_core& connection, silence& so_far, std::uint32_t now, bool full) noexcept;
+    void look_at(socket_core& connection, std::uint32_t now, bool full) noexcept;
 
   private:
     static constexpr std::uint32_t no_limit = static_cast<std::uint32_t>(-1);

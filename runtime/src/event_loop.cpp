@@ -70,13 +70,13 @@ event_loop::~event_loop() {
     if (*wiped_on_fork_ == 0) {
         // The ring, its operations and the threads belong to the parent; a child can only leave them alone.
         root().scope().unlink();
-        while (!resources_.empty()) resources_.pop_front();
+        while (!home_.resources.empty()) home_.resources.pop_front();
         static_cast<void>(parts_.release());
         return;
     }
     root().cancel();
     if (root().size() != 0) run_until_empty(root());
-    while (!resources_.empty()) resources_.pop_front().loop_ends();
+    while (!home_.resources.empty()) home_.resources.pop_front().loop_ends();
     // What was in flight for them still has to come back.
     while (io_->in_flight() != 0) run_once(no_deadline);
     mailbox_->close();

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <exception>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -192,6 +193,60 @@ TEST_P(Serve, AnExceptionEndsOneConnectionOnlyAndIsReported) {
         });
     });
     EXPECT_EQ(reported, "127.0.0.1 as it was told");
+}
+
+TEST_P(Serve, AnExceptionAfterTheCloseIsReportedWithoutAPeer) {
+    static std::string reported;
+    reported.clear();
+    run([]() -> task<> {
+        auto listener = co_await net::tcp_listener::bind({"127.0.0.1", 0});
+        const auto hasty = [](net::tcp_stream peer) -> task<> {
+            peer.close();
+            throw std::runtime_error("too late");
+            co_return;
+        };
+        net::serve_options options;
+        options.on_error = [](const net::endpoint& peer, std::exception_ptr error) {
+            try {
+                std::rethrow_exception(error);
+            } catch (const std::exception& thrown) {
+                reported = (peer == net::endpoint() ? "no peer: " : "a peer: ") + std::string(thrown.what());
+            }
+        };
+        co_await with_task_group([&](task_group& group) -> task<> {
+            group.spawn([&]() -> task<> { co_await net::serve(listener, hasty, options); });
+            auto client = co_await net::tcp_stream::connect(listener.local_endpoint());
+            const std::string nothing = co_await read_all(client);
+            EXPECT_EQ(nothing, "");
+            group.cancel();
+        });
+    });
+    EXPECT_EQ(reported, "no peer: too late");
+}
+
+TEST_P(Serve, AStreamThatTheHandlerGivesAwayOutlivesTheServer) {
+    run([]() -> task<> {
+        auto listener = co_await net::tcp_listener::bind({"127.0.0.1", 0});
+        std::optional<net::tcp_stream> kept;
+        const auto keep = [&kept](net::tcp_stream peer) -> task<> {
+            kept = std::move(peer);
+            co_return;
+        };
+        std::optional<net::tcp_stream> client;
+        co_await with_task_group([&](task_group& group) -> task<> {
+            group.spawn([&]() -> task<> { co_await net::serve(listener, keep); });
+            client = co_await net::tcp_stream::connect(listener.local_endpoint());
+            while (!kept) co_await yield();
+            group.cancel();
+        });
+        co_await client->send("late");
+        const std::string request = co_await read_exactly(*kept, 4);
+        EXPECT_EQ(request, "late");
+        co_await kept->send("fine");
+        kept->close();
+        const std::string answer = co_await read_all(*client);
+        EXPECT_EQ(answer, "fine");
+    });
 }
 
 TEST_P(Serve, ConnectionsAboveTheCapWaitUntilOneEnds) {

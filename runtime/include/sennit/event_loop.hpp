@@ -47,6 +47,17 @@ class loop_resource : public list_hook<resource_tag> {
     ~loop_resource() = default;
 };
 
+/// Who looks after resources of a loop: the loop itself, or a part of the program that ends earlier. It does not move.
+class resource_home {
+  public:
+    explicit resource_home(event_loop& owner) noexcept : loop(owner) {}
+
+    void attach(loop_resource& resource) noexcept { resources.push_back(resource); }
+
+    event_loop& loop;
+    intrusive_list<loop_resource, resource_tag> resources;
+};
+
 }  // namespace detail
 
 /// A single-threaded scheduler: it resumes coroutines as their operations, timers and peers complete.
@@ -143,8 +154,8 @@ class event_loop {
     /// which the compiler would grow the stack.
     void transfer_to(std::coroutine_handle<> coroutine) noexcept { transfer_ = coroutine; }
 
-    /// Has `resource.loop_ends()` called before the loop ends, unless it unlinks itself first.
-    void attach(detail::loop_resource& resource) noexcept { resources_.push_back(resource); }
+    /// Calls `loop_ends` of its resources before the loop ends.
+    detail::resource_home& home() noexcept { return home_; }
 
     void arm(detail::timer& timer, time_point deadline) noexcept;
     void disarm(detail::timer& timer) noexcept;
@@ -175,7 +186,7 @@ class event_loop {
     detail::turn_budget budget_;
     std::coroutine_handle<> transfer_;
     cancel_scope scope_;
-    detail::intrusive_list<detail::loop_resource, detail::resource_tag> resources_;
+    detail::resource_home home_{*this};
     std::unique_ptr<detail::loop_parts> parts_;
     const unsigned char* wiped_on_fork_;
     duration spin_{};

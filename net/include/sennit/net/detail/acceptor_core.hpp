@@ -22,7 +22,7 @@ class accept_wait;
 class acceptor_core final : public operation, public sennit::detail::loop_resource {
   public:
     /// Takes over `fd`. Made on the heap; `release` ends it.
-    acceptor_core(event_loop& loop, int fd) noexcept : loop_(&loop), fd_(fd) { loop.attach(*this); }
+    acceptor_core(event_loop& loop, int fd) noexcept : loop_(&loop), fd_(fd) { loop.home().attach(*this); }
 
     int fd() const noexcept { return closing_ ? -1 : fd_; }
     event_loop& loop() const noexcept { return *loop_; }
@@ -83,7 +83,6 @@ class accepted_connection {
     }
     ~accepted_connection();
 
-    event_loop& loop() const noexcept { return *loop_; }
     /// Gives the descriptor to the caller.
     int release() noexcept { return std::exchange(fd_, -1); }
     operator socket_ref() && { return adopt_socket(*loop_, release()); }

@@ -19,16 +19,18 @@ enum class direction : std::uint8_t { receiving, sending };
 /// An open socket: the descriptor, the loop it belongs to, and the operations on their way. It stays until the last of
 /// these is back, even when the stream that owned it is long gone; only then is the descriptor closed. Its memory also
 /// stays until the last lease is back.
+///
+/// There is one for each connection, idle or not: it is kept small.
 class socket_core : public sennit::detail::loop_resource {
   public:
     /// Takes over `fd`.
-    socket_core(event_loop& loop, int fd) noexcept : loop_(&loop), fd_(fd) { loop.attach(*this); }
+    socket_core(sennit::detail::resource_home& home, int fd) noexcept : home_(&home), fd_(fd) { home.attach(*this); }
 
     /// The descriptor, -1 once closing has begun.
     int fd() const noexcept { return closing_ ? -1 : fd_; }
     /// The descriptor as long as an operation is in flight on it.
     int number() const noexcept { return fd_; }
-    event_loop& loop() const noexcept { return *loop_; }
+    event_loop& loop() const noexcept { return home_->loop; }
 
     /// Ends both halves: pending operations fail with ECANCELED unless they still have a result, and the descriptor
     /// is closed when they are back.
@@ -46,13 +48,16 @@ class socket_core : public sennit::detail::loop_resource {
     /// After `end_receiving`: everything that had arrived then has been received.
     bool all_received() const noexcept { return receiving_ended_ && had_arrived_ == 0; }
     /// Receiving waits again.
-    void resume_receiving() noexcept { receiving_ended_ = false; }
+    void resume_receiving() noexcept {
+        receiving_ended_ = false;
+        mark_moved(direction::receiving);
+    }
     bool receiving_ended() const noexcept { return receiving_ended_; }
 
     /// What one receive has brought.
     void note_received(std::int32_t bytes) noexcept {
         if (bytes <= most_of_a_small_receive) {
-            small_receives_ += small_receives_ < enough_small_receives ? 1 : 0;
+            if (small_receives_ != enough_small_receives) ++small_receives_;
         } else {
             small_receives_ = 0;
         }
@@ -75,16 +80,21 @@ class socket_core : public sennit::detail::loop_resource {
     /// Whether an operation uses this half now.
     bool is_used(direction half) const noexcept { return users_[static_cast<std::size_t>(half)] != nullptr; }
     /// The operation that uses this half has moved something, or has come to its end.
-    void mark_moved(direction half) noexcept { moved_ |= bit(half); }
+    void mark_moved(direction half) noexcept { halves_ |= moved(half); }
     /// Whether that has happened since the last time this was asked; true the first time.
     bool take_moved(direction half) noexcept {
-        const bool moved = (moved_ & bit(half)) != 0;
-        moved_ &= static_cast<std::uint8_t>(~bit(half));
-        return moved;
+        const bool has_moved = (halves_ & moved(half)) != 0;
+        halves_ &= static_cast<std::uint8_t>(~moved(half));
+        return has_moved;
+    }
+    /// When whoever looks at it now and then has seen it move; means nothing to the socket. For receiving not to be
+    /// used between `end_receiving` and the first move after `resume_receiving`.
+    std::uint32_t& still_since(direction half) noexcept {
+        return half == direction::receiving ? received_nothing_since_ : sent_nothing_since_;
     }
     /// Has the operation that uses this half fail with ETIMEDOUT, unless it still has a result.
     void time_out(direction half) noexcept;
-    bool has_timed_out(direction half) const noexcept { return (timed_out_ & bit(half)) != 0; }
+    bool has_timed_out(direction half) const noexcept { return (halves_ & timed_out(half)) != 0; }
 
     /// Counts the buffers that are lent to receivers of this socket.
     void lease_begins() noexcept { ++leases_; }
@@ -116,13 +126,20 @@ class socket_core : public sennit::detail::loop_resource {
   protected:
     virtual ~socket_core() = default;
 
+    /// Who looks after it, or did so when it was closed.
+    sennit::detail::resource_home* home() const noexcept { return home_; }
+    void move_to(sennit::detail::resource_home& home) noexcept;
+
   private:
     // What is copied once more, from the loop's buffer to the receiver's, is to take less time than it saves.
     static constexpr std::int32_t most_of_a_small_receive = 2048;
     static constexpr std::uint8_t enough_small_receives = 4;
 
-    static constexpr std::uint8_t bit(direction half) noexcept {
+    static constexpr std::uint8_t moved(direction half) noexcept {
         return static_cast<std::uint8_t>(1u << static_cast<unsigned>(half));
+    }
+    static constexpr std::uint8_t timed_out(direction half) noexcept {
+        return static_cast<std::uint8_t>(4u << static_cast<unsigned>(half));
     }
     bool busy() const noexcept { return users_[0] != nullptr || users_[1] != nullptr; }
     void delete_if_unused() noexcept {
@@ -132,15 +149,18 @@ class socket_core : public sennit::detail::loop_resource {
     void detach() noexcept;
     int open_fd() const;
 
-    event_loop* loop_;
+    sennit::detail::resource_home* home_;
     socket_operation* users_[2] = {nullptr, nullptr};
     int fd_;
-    std::uint32_t had_arrived_ = 0;  // at the most, when receiving was ended
-    std::uint16_t references_ = 0;
-    std::uint8_t leases_ = 0;
-    std::uint8_t small_receives_ = 0;  // one after the other, as far as they count
-    std::uint8_t moved_ = bit(direction::receiving) | bit(direction::sending);
-    std::uint8_t timed_out_ = 0;
+    std::uint32_t sent_nothing_since_ = 0;
+    union {
+        std::uint32_t received_nothing_since_ = 0;
+        std::uint32_t had_arrived_;  // at the most, when receiving was ended: since then nobody waits to receive
+    };
+    std::uint8_t references_ = 0;
+    std::uint8_t leases_ : 5 = 0;
+    std::uint8_t small_receives_ : 3 = 0;  // one after the other, as far as they count
+    std::uint8_t halves_ = moved(direction::receiving) | moved(direction::sending);
     bool closing_ : 1 = false;
     bool receiving_ended_ : 1 = false;
     bool is_shown_ : 1 = false;
