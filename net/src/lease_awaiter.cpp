@@ -12,6 +12,9 @@
 
 namespace sennit::net::detail {
 
+// The largest part of the frame of a handler that waits here, as most of many connections do.
+static_assert(sizeof(void*) != 8 || sizeof(lease_awaiter) <= 72);
+
 request lease_awaiter::what() const noexcept {
     return recv_lease_request{core() != nullptr ? core()->number() : -1,
                               patience_ == patience::none ? MSG_DONTWAIT : 0};

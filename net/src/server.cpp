@@ -89,6 +89,9 @@ bool peer_went_away(const std::exception_ptr& failure) {
 
 }  // namespace
 
+// What each idle connection takes beside the frame of its handler; a block of the heap has a word of its own.
+static_assert(sizeof(void*) != 8 || sizeof(served_socket) + sizeof(void*) <= 80);
+
 served_socket::served_socket(server& owner, accepted_connection&& accepted) noexcept
     : socket_core(owner, accepted.release()) {
     add_reference();

@@ -195,7 +195,7 @@ bool socket_operation::start_on_socket(sennit::detail::awaiting coroutine) noexc
         sennit::detail::misuse("a socket was used on another event loop than the one it was opened on");
     }
     const bool receives = half_ == direction::receiving;
-    if (receives && core_->may_receive_ahead()) patience_ = patience::receives_ahead;
+    if (receives) patience_ = core_->may_receive_ahead() ? patience::receives_ahead : patience::waits;
     if (receives && core_->receiving_ended()) do_not_wait();
     const bool nothing_to_do = !prepare() || (receives && core_->all_received());
     const bool over_at_once = nothing_to_do && !where.scope->is_cancelled();

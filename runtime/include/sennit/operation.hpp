@@ -41,6 +41,8 @@ class operation : public detail::waiter, public detail::list_hook<detail::backen
     /// For backends: whether this receive is one of many small ones on its stream, so that what arrives before the next
     /// one may be received as well, and kept for it.
     bool may_receive_ahead() const noexcept { return patience_ == patience::receives_ahead; }
+    /// For backends: whether this is known, without a look at the request, to be a receive that waits.
+    bool waits_to_receive() const noexcept { return patience_ >= patience::waits; }
 
     const char* waiting_for() const noexcept override { return name_of(what()); }
     detail::wait_details details() const noexcept override;
@@ -104,11 +106,12 @@ class operation : public detail::waiter, public detail::list_hook<detail::backen
   protected:
     /// How a receive takes it that nothing has arrived.
     enum class patience : std::uint8_t {
+        unsaid,  ///< or it is none
+        none,    ///< it fails with EAGAIN
         waits,
-        receives_ahead,  ///< and what comes after that may be received with it
-        none,            ///< it fails with EAGAIN
+        receives_ahead,  ///< waits, and what comes after that may be received with it
     };
-    patience patience_ = patience::waits;
+    patience patience_ = patience::unsaid;
 
   private:
     void throw_cancelled() const;

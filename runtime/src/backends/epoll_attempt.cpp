@@ -30,30 +30,27 @@ struct epoll_backend::attempt {
     std::uint32_t reported;
 
     void operator()(const recv_request& request) const noexcept {
-        if (!waits_for_edge(request.fd, request.flags)) {
-            receive(request.fd, request.flags, request.data, request.size, nullptr);
-        }
+        epoll_descriptor* const descriptor = io.set_.find(request.fd);
+        if (waits_for_edge(descriptor, request.flags)) return descriptor->wait_for_any(what);
+        receive(request.fd, descriptor, request.flags, request.data, request.size, nullptr);
     }
 
     void operator()(const recv_lease_request& request) const noexcept {
-        if (waits_for_edge(request.fd, request.flags)) return;
+        epoll_descriptor* const descriptor = io.set_.find(request.fd);
+        if (waits_for_edge(descriptor, request.flags)) return descriptor->wait_for_any(what);
         detail::pooled_buffer* const buffer = io.pool_->take();
         if (buffer == nullptr) return io.unlent_.push_back(what);
         io.pool_->unseal(*buffer);
-        receive(request.fd, request.flags, buffer->data, io.pool_->buffer_size(), buffer);
+        receive(request.fd, descriptor, request.flags, buffer->data, io.pool_->buffer_size(), buffer);
     }
 
-    /// By far the most frequent case in which the answer is known: the next recv after a short one.
-    bool waits_for_edge(int fd, int flags) const noexcept {
-        epoll_descriptor* const descriptor = io.set_.find(fd);
-        if (descriptor == nullptr || descriptor->readable || (flags & MSG_DONTWAIT) != 0) return false;
-        descriptor->wait_for_any(what);
-        return true;
+    static bool waits_for_edge(const epoll_descriptor* descriptor, int flags) noexcept {
+        return descriptor != nullptr && !descriptor->readable && (flags & MSG_DONTWAIT) == 0;
     }
 
     /// `buffer` is the pool's, where `data` is in it: without bytes in it, it goes back.
-    void receive(int fd, int flags, void* data, std::size_t size, detail::pooled_buffer* buffer) const noexcept {
-        epoll_descriptor* const descriptor = io.set_.find(fd);
+    void receive(int fd, epoll_descriptor* descriptor, int flags, void* data, std::size_t size,
+                 detail::pooled_buffer* buffer) const noexcept {
         const bool waits = (flags & MSG_DONTWAIT) == 0;
         const bool unwatched = waits && descriptor != nullptr && !descriptor->registered;
         std::int32_t result = -EAGAIN;
