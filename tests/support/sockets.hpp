@@ -110,6 +110,16 @@ task<std::string> read_exactly(Stream& stream, std::size_t size) {
     co_return text;
 }
 
+/// Asks, and waits for the same back; this many times.
+template <class Stream>
+task<> converse(Stream& stream, int times = 10) {
+    for (int i = 0; i != times; ++i) {
+        co_await stream.send("question");
+        const std::string answer = co_await read_exactly(stream, 8);
+        EXPECT_EQ(answer, "question");
+    }
+}
+
 /// Bytes that differ from their neighbours, so that a lost, doubled or displaced one is noticed.
 inline std::string noise(std::size_t size, unsigned seed = 1) {
     std::mt19937 random(seed);

@@ -161,8 +161,8 @@ void epoll_backend::on_event(const epoll_event& event) noexcept {
 
 void epoll_backend::end_cancelled(operation& what) noexcept {
     const request asked = what.what();
-    const auto* const poll = std::get_if<poll_request>(&asked);
-    poll != nullptr ? end_poll(what, poll->fd, -ECANCELED) : deliver(what, -ECANCELED);
+    if (const auto* const poll = std::get_if<poll_request>(&asked)) return end_poll(what, poll->fd, -ECANCELED);
+    deliver(what, -ECANCELED);
 }
 
 /// The last poll of a descriptor that others may close behind our back ends its registration.
