@@ -15,6 +15,7 @@
 #include <sennit/backend.hpp>
 #include <sennit/detail/misuse.hpp>
 #include <sennit/net/detail/acceptor_core.hpp>
+#include <sennit/request.hpp>
 
 namespace sennit::net::detail {
 
@@ -99,6 +100,10 @@ void acceptor_core::close() noexcept {
     } else {
         close_descriptor();
     }
+}
+
+request acceptor_core::what() const noexcept {
+    return accept_request{fd_, true};
 }
 
 void acceptor_core::close_descriptor() noexcept {

@@ -10,9 +10,8 @@
 namespace sennit::net::detail {
 
 bool connect_awaiter::prepare() noexcept {
-    auto& what = *std::get_if<connect_request>(&request_);
-    what.address_length = peer_.to_sockaddr(address_);
-    what.address = reinterpret_cast<const sockaddr*>(address_);
+    request_.address_length = peer_.to_sockaddr(address_);
+    request_.address = reinterpret_cast<const sockaddr*>(address_);
     return true;
 }
 

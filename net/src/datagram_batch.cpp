@@ -103,9 +103,8 @@ recv_batch_awaiter::recv_batch_awaiter(const socket_ref& core, datagram_batch& b
 
 bool recv_batch_awaiter::prepare() noexcept {
     batch_->prepare_to_receive();
-    auto& request = *std::get_if<recvmmsg_request>(&request_);
-    request.messages = batch_->headers();
-    request.count = static_cast<unsigned>(batch_->capacity());
+    request_.messages = batch_->headers();
+    request_.count = static_cast<unsigned>(batch_->capacity());
     return true;
 }
 
@@ -124,15 +123,14 @@ bool send_batch_awaiter::await_ready() const noexcept {
 
 bool send_batch_awaiter::prepare() noexcept {
     batch_->prepare_to_send();
-    auto& request = *std::get_if<sendmmsg_request>(&request_);
-    request.messages = batch_->headers();
-    request.count = static_cast<unsigned>(batch_->size());
+    request_.messages = batch_->headers();
+    request_.count = static_cast<unsigned>(batch_->size());
     return true;
 }
 
 void send_batch_awaiter::complete(completion done) noexcept {
     if (done.result == -ECANCELED || done.result == -EBADF) return finish_on_socket(done.result);
-    auto& rest = *std::get_if<sendmmsg_request>(&request_);
+    sendmmsg_request& rest = request_;
     unsigned over = 1;
     if (done.result > 0) {
         over = static_cast<unsigned>(done.result);

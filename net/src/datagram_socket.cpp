@@ -14,7 +14,7 @@ namespace detail {
 
 bool receive_awaiter::prepare() noexcept {
     message_.describe(&part_, 1, sender_, sizeof sender_);
-    std::get_if<recvmsg_request>(&request_)->message = message_.get();
+    request_.message = message_.get();
     return true;
 }
 
@@ -41,7 +41,7 @@ send_datagram_awaiter::send_datagram_awaiter(send_datagram_awaiter&& other) noex
 
 bool send_datagram_awaiter::prepare() noexcept {
     message_.describe(&part_, 1, receiver_length_ == 0 ? nullptr : receiver_, receiver_length_);
-    std::get_if<sendmsg_request>(&request_)->message = message_.get();
+    request_.message = message_.get();
     return true;
 }
 

@@ -114,7 +114,7 @@ int number_of(const stream_socket& stream) noexcept {
 
 /// Takes what has arrived into the pipe, and hands on at once what the other side takes without waiting: that is done
 /// before other connections have their turn, while what the kernel needs for it is still in the cache.
-class [[nodiscard]] splice_awaiter final : public detail::request_on_socket {
+class [[nodiscard]] splice_awaiter final : public detail::request_on_socket<splice_in_request> {
   public:
     splice_awaiter(stream_socket& from, const pipe_of_own& pipe, stream_socket& to, std::size_t& left) noexcept
         : request_on_socket(from.core(), detail::direction::receiving,
@@ -153,7 +153,7 @@ class [[nodiscard]] splice_awaiter final : public detail::request_on_socket {
     std::size_t* left_;
 };
 
-detail::transfer_awaiter splice_out(const pipe_of_own& pipe, stream_socket& to, std::size_t size) {
+detail::transfer_awaiter<splice_out_request> splice_out(const pipe_of_own& pipe, stream_socket& to, std::size_t size) {
     const splice_out_request what{number_of(to), pipe.out(), static_cast<std::uint32_t>(size)};
     return {to.core(), detail::direction::sending, what};
 }

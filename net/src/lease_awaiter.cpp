@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include <sennit/net/detail/lease_awaiter.hpp>
+#include <sennit/request.hpp>
 
 namespace sennit::net::detail {
 

@@ -242,8 +242,7 @@ task<> server::say_goodbye(served_connection connection) {
     const socket_ref socket(*connection);
     // Without captures, so its frame holds all it needs.
     const auto finish = [](socket_ref connected) -> task<> {
-        const auto finished = co_await as_result(
-            plain_awaiter(connected, direction::sending, shutdown_request{connected->fd(), SHUT_WR}));
+        const auto finished = co_await as_result(shutdown_awaiter(connected, SHUT_WR));
         if (!finished) co_return;
         connected->resume_receiving();
         std::array<std::byte, 512> ignored;

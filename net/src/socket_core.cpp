@@ -107,10 +107,8 @@ int socket_core::claim(direction half, socket_operation& user) noexcept {
     return 0;
 }
 
-void socket_core::give_back(direction half) noexcept {
-    users_[static_cast<std::size_t>(half)] = nullptr;
-    halves_ &= static_cast<std::uint8_t>(~timed_out(half));
-    if (!closing_ || busy()) return;
+void socket_core::close_if_unused() noexcept {
+    if (busy()) return;
     close_descriptor();
     delete_if_unused();
 }
@@ -181,113 +179,6 @@ socket_ref open_socket(event_loop& loop, family where, int type) {
     const int fd = loop.io().open_socket(domain_of(where), type, 0);
     if (fd < 0) throw_error(-fd, "socket");
     return adopt_socket(loop, fd);
-}
-
-bool socket_operation::start_on_socket(sennit::detail::awaiting coroutine) noexcept {
-    const environment& where = coroutine.where();
-    // The errors of misuse are results, the same on every backend; the coroutine goes on at once and throws them.
-    const int refused = core_ == nullptr ? EBADF : core_->claim(half_, *this);
-    if (refused != 0) {
-        result_ = -refused;
-        return false;
-    }
-    if (&core_->loop() != where.loop) {
-        sennit::detail::misuse("a socket was used on another event loop than the one it was opened on");
-    }
-    const bool receives = half_ == direction::receiving;
-    if (receives) patience_ = core_->may_receive_ahead() ? patience::receives_ahead : patience::waits;
-    if (receives && core_->receiving_ended()) do_not_wait();
-    const bool nothing_to_do = !prepare() || (receives && core_->all_received());
-    const bool over_at_once = nothing_to_do && !where.scope->is_cancelled();
-    if (!over_at_once && start(coroutine)) return true;
-    core_->give_back(half_);
-    return false;
-}
-
-void socket_operation::finish_on_socket(std::int32_t result) noexcept {
-    if (half_ == direction::receiving && core_->receiving_ended() && !scope_cancelled() && core_->fd() >= 0) {
-        if (result == -ECANCELED) {
-            // `end_receiving` ended the wait, but something may have arrived at the same moment.
-            do_not_wait();
-            submit_again();
-            return;
-        }
-        if (result == -EAGAIN) result = 0;
-        if (result > 0) core_->count_received(static_cast<std::size_t>(result));
-    }
-    if (result >= 0) {
-        core_->mark_moved(half_);
-        if (half_ == direction::receiving) core_->note_received(result);
-    } else if (result == -ECANCELED && core_->has_timed_out(half_) && !scope_cancelled() && core_->fd() >= 0) {
-        result = -ETIMEDOUT;
-    }
-    core_->give_back(half_);
-    finish(result);
-}
-
-void socket_operation::continue_or_finish() noexcept {
-    core_->mark_moved(half_);
-    const bool receives = half_ == direction::receiving;
-    if (receives && core_->receiving_ended()) do_not_wait();
-    if (scope_cancelled() || core_->fd() < 0) {
-        finish_on_socket(cancelled_result);
-    } else if (receives && core_->all_received()) {
-        finish_on_socket(0);
-    } else {
-        submit_again();
-    }
-}
-
-std::error_code socket_operation::outcome() const {
-    throw_if_cancelled();
-    return result_ < 0 ? std::error_code(-result_, std::system_category()) : std::error_code();
-}
-
-void socket_operation::throw_if_failed() const {
-    if (const auto error = outcome()) throw std::system_error(error, waiting_for());
-}
-
-bool request_on_socket::prepare() noexcept {
-    // Without room for a byte the kernel would wait until there is one all the same.
-    const auto* const recv = std::get_if<recv_request>(&request_);
-    return recv == nullptr || recv->size != 0;
-}
-
-void request_on_socket::do_not_wait() noexcept {
-    socket_operation::do_not_wait();
-    if (auto* const each = std::get_if<recv_request>(&request_)) each->flags |= MSG_DONTWAIT;
-    if (auto* const each = std::get_if<recvmsg_request>(&request_)) each->flags |= MSG_DONTWAIT;
-    if (auto* const each = std::get_if<splice_in_request>(&request_)) each->flags |= MSG_DONTWAIT;
-}
-
-void send_all_awaiter::complete(completion done) noexcept {
-    auto& rest = *std::get_if<send_request>(&request_);
-    const auto sent = static_cast<std::size_t>(done.result);
-    if (done.result < 0 || sent == rest.size) {
-        finish_on_socket(done.result);
-        return;
-    }
-    rest.data = static_cast<const std::byte*>(rest.data) + sent;
-    rest.size -= sent;
-    continue_or_finish();
-}
-
-void recv_exactly_awaiter::complete(completion done) noexcept {
-    auto& rest = *std::get_if<recv_request>(&request_);
-    if (done.result < 0) {
-        finish_on_socket(done.result);
-        return;
-    }
-    const auto got = static_cast<std::size_t>(done.result);
-    received_ += got;
-    if (core()->receiving_ended()) core()->count_received(got);
-    if (got == 0 || got == rest.size) {
-        finish_on_socket(0);
-        return;
-    }
-    rest.data = static_cast<std::byte*>(rest.data) + got;
-    rest.size -= got;
-    continue_or_finish();
 }
 
 }  // namespace sennit::net::detail

@@ -16,8 +16,8 @@ detail::socket_core& stream_socket::open_core() const {
     return *core_.get();
 }
 
-detail::plain_awaiter stream_socket::shutdown_send() {
-    return {core_, detail::direction::sending, shutdown_request{fd(), SHUT_WR}};
+detail::shutdown_awaiter stream_socket::shutdown_send() {
+    return {core_, SHUT_WR};
 }
 
 void stream_socket::set_receive_buffer_size(int bytes) {

@@ -17,7 +17,7 @@ std::size_t vectored_send_awaiter::fill() noexcept {
         offset = 0;
     }
     message_.describe(table_.data(), count, nullptr, 0);
-    std::get_if<sendmsg_request>(&request_)->message = message_.get();
+    request_.message = message_.get();
     return covered;
 }
 

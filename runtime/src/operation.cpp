@@ -5,6 +5,7 @@
 #include <sennit/backend.hpp>
 #include <sennit/event_loop.hpp>
 #include <sennit/operation.hpp>
+#include <sennit/request.hpp>
 
 namespace sennit {
 
@@ -26,6 +27,10 @@ void operation::submit_to(event_loop& loop) noexcept {
 
 void operation::cancel_wait() noexcept {
     where().loop->io().cancel(*this);
+}
+
+const char* operation::waiting_for() const noexcept {
+    return name_of(what());
 }
 
 detail::wait_details operation::details() const noexcept {

@@ -1,4 +1,4 @@
-// Names and descriptors of requests: the two questions that everyone may ask without knowing which request it is.
+// The names of requests.
 
 #include <sennit/request.hpp>
 
@@ -24,12 +24,8 @@ struct name_visitor {
 
 }  // namespace
 
-int descriptor_of(const request& what) noexcept {
-    return std::visit([](const auto& each) { return each.fd; }, what);
-}
-
 const char* name_of(const request& what) noexcept {
-    return std::visit(name_visitor{}, what);
+    return what.visit(name_visitor{});
 }
 
 }  // namespace sennit

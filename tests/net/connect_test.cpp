@@ -22,6 +22,7 @@
 #include <vector>
 
 #include <sennit/net/connect.hpp>
+#include <sennit/request.hpp>
 #include <sennit/result.hpp>
 #include <sennit/task_group.hpp>
 #include <sennit/timeout.hpp>

@@ -17,6 +17,7 @@
 #include <iostream>
 #include <optional>
 #include <sennit/backend.hpp>
+#include <sennit/request.hpp>
 #include <string>
 #include <string_view>
 #include <system_error>

@@ -17,6 +17,7 @@
 #include <sennit/backend.hpp>
 #include <sennit/detail/intrusive_list.hpp>
 #include <sennit/event_loop.hpp>
+#include <sennit/request.hpp>
 #include <sennit/run.hpp>
 
 namespace sennit::testing {

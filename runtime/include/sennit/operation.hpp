@@ -4,9 +4,10 @@
 
 #include <sennit/cancel.hpp>
 #include <sennit/environment.hpp>
-#include <sennit/request.hpp>
 
 namespace sennit {
+
+class request;
 
 namespace detail {
 struct backend_tag;
@@ -44,7 +45,7 @@ class operation : public detail::waiter, public detail::list_hook<detail::backen
     /// For backends: whether this is known, without a look at the request, to be a receive that waits.
     bool waits_to_receive() const noexcept { return patience_ >= patience::waits; }
 
-    const char* waiting_for() const noexcept override { return name_of(what()); }
+    const char* waiting_for() const noexcept override;
     detail::wait_details details() const noexcept override;
 
     // For backends: what a completion is to say, for as long as it cannot be delivered.

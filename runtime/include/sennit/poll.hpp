@@ -5,6 +5,7 @@
 
 #include <sennit/detail/awaitable.hpp>
 #include <sennit/operation.hpp>
+#include <sennit/requests.hpp>
 #include <sennit/result.hpp>
 #include <sennit/task.hpp>
 
@@ -17,7 +18,7 @@ class [[nodiscard]] poll_awaiter final : public operation {
     poll_awaiter(int fd, std::uint32_t events) noexcept : what_{fd, events} {}
     poll_awaiter(poll_awaiter&&) noexcept = default;
 
-    request what() const noexcept override { return what_; }
+    request what() const noexcept override;
 
     bool await_ready() const noexcept { return false; }
     bool await_suspend(awaiting coroutine) noexcept { return start(coroutine); }

@@ -22,6 +22,7 @@
 
 #include <cstddef>
 #include <sennit/detail/misuse.hpp>
+#include <sennit/request.hpp>
 #endif
 
 namespace sennit::detail {
@@ -83,7 +84,7 @@ class buffer_check {
 };
 
 inline void check_buffers(const operation& what) noexcept {
-    std::visit(buffer_check{}, what.what());
+    what.what().visit(buffer_check{});
 }
 
 #else

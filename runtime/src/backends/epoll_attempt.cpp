@@ -5,13 +5,14 @@
 
 #include <cerrno>
 #include <utility>
-#include <variant>
 
 #include "epoll_operations.hpp"
 #include "message_batch.hpp"
 #include "send_now.hpp"
 #include "splice_call.hpp"
 #include "system_calls.hpp"
+
+#include <sennit/request.hpp>
 
 namespace sennit {
 
@@ -195,7 +196,7 @@ struct epoll_backend::attempt {
 };
 
 void epoll_backend::try_once(operation& what, std::uint32_t reported) noexcept {
-    std::visit(attempt{*this, what, reported}, what.what());
+    what.what().visit(attempt{*this, what, reported});
 }
 
 }  // namespace sennit

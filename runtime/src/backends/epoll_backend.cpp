@@ -40,6 +40,8 @@
 #include "epoll_operations.hpp"
 #include "system_calls.hpp"
 
+#include <sennit/request.hpp>
+
 namespace sennit {
 
 namespace {

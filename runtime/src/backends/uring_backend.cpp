@@ -55,6 +55,8 @@
 #include "uring_operations.hpp"
 #include "uring_tag.hpp"
 
+#include <sennit/request.hpp>
+
 namespace sennit {
 
 namespace {
@@ -358,7 +360,7 @@ bool uring_backend::run_calls() noexcept {
 
 void uring_backend::call(operation& what) noexcept {
     const request asked = what.what();
-    const std::int32_t result = std::visit(detail::call_without_waiting{}, asked);
+    const std::int32_t result = asked.visit(detail::call_without_waiting{});
     if (std::holds_alternative<recvmmsg_request>(asked)) receives_first_.learn(result != -EAGAIN);
     if (result == -EAGAIN && detail::waits(asked)) return poll_before_call(what);
     on_single(what, result);

@@ -24,7 +24,7 @@ inline constexpr bool is_called_request =
     is_one_of<Request, recvmmsg_request, sendmmsg_request, splice_in_request, splice_out_request>;
 
 inline bool is_called(const request& what) noexcept {
-    return std::visit([](const auto& each) { return is_called_request<std::decay_t<decltype(each)>>; }, what);
+    return what.visit([](const auto& each) { return is_called_request<std::decay_t<decltype(each)>>; });
 }
 
 /// Whether the request is tried again when its call has said EAGAIN.

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include <sennit/detail/buffer_pool.hpp>
+#include <sennit/request.hpp>
 
 #include "far_timer.hpp"
 #include "kernel_backend.hpp"

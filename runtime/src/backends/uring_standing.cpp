@@ -28,6 +28,8 @@
 #include "uring_operations.hpp"
 #include "uring_tag.hpp"
 
+#include <sennit/request.hpp>
+
 namespace sennit {
 
 namespace {

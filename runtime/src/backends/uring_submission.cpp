@@ -14,6 +14,8 @@
 #include "uring_operations.hpp"
 #include "uring_tag.hpp"
 
+#include <sennit/request.hpp>
+
 namespace sennit {
 
 namespace {
@@ -132,7 +134,7 @@ class uring_backend::submission {
 };
 
 void uring_backend::fill_in(operation& what, turn when) noexcept {
-    std::visit(submission(*this, what, when), what.what());
+    what.what().visit(submission(*this, what, when));
 }
 
 void uring_backend::receive_into_group(operation& what) noexcept {
@@ -154,7 +156,7 @@ void uring_backend::poll_before_call(operation& what) noexcept {
     const auto poll = [&entry](const auto& request) noexcept {
         if constexpr (detail::is_called_request<std::decay_t<decltype(request)>>) entry.poll_before(request);
     };
-    std::visit(poll, what.what());
+    what.what().visit(poll);
 }
 
 void uring_backend::submit(operation& what) noexcept {
@@ -165,7 +167,7 @@ void uring_backend::submit(operation& what) noexcept {
     if (!lone_.empty()) [[unlikely]]
         fill_in(lone_.pop_front(), turn::behind_parked);
     const bool is_lone = std::exchange(may_hold_send_, false) && ring_.unsubmitted() == 0 && parked_.empty();
-    std::visit(submission(*this, what, turn::behind_parked, is_lone), what.what());
+    what.what().visit(submission(*this, what, turn::behind_parked, is_lone));
 }
 
 /// An entry to fill in. Null when there is none; then the operation is parked.

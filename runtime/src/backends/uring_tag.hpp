@@ -4,6 +4,7 @@
 #include <variant>
 
 #include <sennit/operation.hpp>
+#include <sennit/request.hpp>
 
 #include "uring_calls.hpp"
 

@@ -1,6 +1,7 @@
 // One scenario, many runs. Its one hard idea: a run is the same as the one before up to the point where it is
 // disturbed, as both have the same seed; so counting the points of one run numbers those of all.
 
+#include <sennit/request.hpp>
 #include <sennit/testing/explore.hpp>
 
 #include <cerrno>
@@ -81,9 +82,7 @@ void disturb_at(point& where, disturbance how, sim::interference& host) {
             };
             return;
         case disturbance::operation:
-            host.failure_of = [is_here](const request& what) {
-                return is_here() ? std::visit(failure_of_kind{}, what) : 0;
-            };
+            host.failure_of = [is_here](const request& what) { return is_here() ? what.visit(failure_of_kind{}) : 0; };
             return;
         case disturbance::allocation: host.allocation_fails = is_here; return;
     }

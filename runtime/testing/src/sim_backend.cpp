@@ -16,6 +16,7 @@
 
 #include <sennit/detail/misuse.hpp>
 #include <sennit/detail/wait_report.hpp>
+#include <sennit/request.hpp>
 
 #include "datagram_socket.hpp"
 #include "report.hpp"
@@ -256,7 +257,7 @@ void sim_backend::try_all() {
                 continue;
             }
         }
-        std::visit([&](const auto& request) { attempt{*this, next}(request, *socket); }, next.what());
+        next.what().visit([&](const auto& request) { attempt{*this, next}(request, *socket); });
     }
 }
 

@@ -9,6 +9,7 @@
 
 #include <sennit/backend.hpp>
 #include <sennit/detail/buffer_pool.hpp>
+#include <sennit/request.hpp>
 
 #include "allocations.hpp"
 #include "kernel.hpp"

@@ -26,7 +26,7 @@ class stream_socket {
     /// 0 when the peer has finished sending. Into an empty buffer it gives 0 at once. The buffer must stay until this
     /// has ended. Cancelling it loses nothing: bytes that had been taken are returned, the others stay for the next
     /// call. Source: recv(2).
-    detail::transfer_awaiter recv(mutable_bytes buffer) {
+    detail::transfer_awaiter<recv_request> recv(mutable_bytes buffer) {
         return {core_, detail::direction::receiving, recv_request{fd(), buffer.data(), buffer.size(), 0}};
     }
 
@@ -57,13 +57,13 @@ class stream_socket {
 
     /// Suspends until the kernel takes something; gives the number of bytes it took. Cancelling it loses nothing:
     /// what had been taken is returned. Source: send(2).
-    detail::transfer_awaiter send_some(const_bytes bytes) {
+    detail::transfer_awaiter<send_request> send_some(const_bytes bytes) {
         return {core_, detail::direction::sending, send_request{fd(), bytes.data(), bytes.size(), 0}};
     }
 
     /// Finishes sending: the peer receives the end of the stream after all that was sent. Receiving goes on. Source:
     /// shutdown(2) with SHUT_WR.
-    detail::plain_awaiter shutdown_send();
+    detail::shutdown_awaiter shutdown_send();
 
     /// Ends the connection. What other tasks wait for on it fails with `operation_canceled`. Calling it again
     /// has no effect.

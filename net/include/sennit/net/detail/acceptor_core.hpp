@@ -38,7 +38,7 @@ class acceptor_core final : public operation, public sennit::detail::loop_resour
 
     endpoint local_endpoint() const;
 
-    request what() const noexcept override { return accept_request{fd_, true}; }
+    request what() const noexcept override;
     void complete(completion done) noexcept override;
 
   private:

@@ -8,7 +8,7 @@
 namespace sennit::net::detail {
 
 /// Receives as many datagrams as there are and fit.
-class [[nodiscard]] recv_batch_awaiter final : public request_on_socket {
+class [[nodiscard]] recv_batch_awaiter final : public request_on_socket<recvmmsg_request> {
   public:
     recv_batch_awaiter(const socket_ref& core, datagram_batch& batch) noexcept;
     recv_batch_awaiter(recv_batch_awaiter&&) noexcept = default;
@@ -32,7 +32,7 @@ class [[nodiscard]] recv_batch_awaiter final : public request_on_socket {
 };
 
 /// Sends all datagrams of a batch, except for those that cannot be sent.
-class [[nodiscard]] send_batch_awaiter final : public request_on_socket {
+class [[nodiscard]] send_batch_awaiter final : public request_on_socket<sendmmsg_request> {
   public:
     send_batch_awaiter(const socket_ref& core, datagram_batch& batch) noexcept;
     send_batch_awaiter(send_batch_awaiter&&) noexcept = default;

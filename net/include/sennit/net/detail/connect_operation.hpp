@@ -6,7 +6,7 @@
 namespace sennit::net::detail {
 
 /// connect(2). The address lives here for as long as the kernel may read it.
-class [[nodiscard]] connect_awaiter final : public request_on_socket {
+class [[nodiscard]] connect_awaiter final : public request_on_socket<connect_request> {
   public:
     connect_awaiter(const socket_ref& core, const endpoint& peer) noexcept
         : request_on_socket(core, direction::sending, connect_request{core->fd(), nullptr, 0}), peer_(peer) {}

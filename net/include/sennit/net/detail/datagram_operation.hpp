@@ -24,7 +24,7 @@ static_assert(std::is_trivially_destructible_v<datagram> && !std::is_aggregate_v
 
 namespace detail {
 
-class [[nodiscard]] receive_awaiter final : public request_on_socket {
+class [[nodiscard]] receive_awaiter final : public request_on_socket<recvmsg_request> {
   public:
     receive_awaiter(const socket_ref& core, mutable_bytes buffer) noexcept
         : request_on_socket(core, direction::receiving, recvmsg_request{core ? core->fd() : -1, nullptr, 0}),
@@ -50,7 +50,7 @@ class [[nodiscard]] receive_awaiter final : public request_on_socket {
     alignas(8) unsigned char sender_[endpoint::max_sockaddr_size];
 };
 
-class [[nodiscard]] send_datagram_awaiter final : public request_on_socket {
+class [[nodiscard]] send_datagram_awaiter final : public request_on_socket<sendmsg_request> {
   public:
     /// To the connected peer.
     send_datagram_awaiter(const socket_ref& core, const_bytes bytes) noexcept;

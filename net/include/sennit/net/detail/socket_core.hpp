@@ -75,7 +75,12 @@ class socket_core : public sennit::detail::loop_resource {
 
     /// Claims a half for an operation. 0, EBUSY when it is taken, EBADF when closed.
     int claim(direction half, socket_operation& user) noexcept;
-    void give_back(direction half) noexcept;
+    void give_back(direction half) noexcept {
+        users_[static_cast<std::size_t>(half)] = nullptr;
+        halves_ &= static_cast<std::uint8_t>(~timed_out(half));
+        if (closing_) [[unlikely]]
+            close_if_unused();
+    }
 
     /// Whether an operation uses this half now.
     bool is_used(direction half) const noexcept { return users_[static_cast<std::size_t>(half)] != nullptr; }
@@ -145,6 +150,7 @@ class socket_core : public sennit::detail::loop_resource {
     void delete_if_unused() noexcept {
         if (references_ == 0 && leases_ == 0 && !busy()) delete this;
     }
+    void close_if_unused() noexcept;
     void close_descriptor() noexcept;
     void detach() noexcept;
     int open_fd() const;

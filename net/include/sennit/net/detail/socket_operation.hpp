@@ -7,6 +7,7 @@
 #include <sennit/detail/awaitable.hpp>
 #include <sennit/net/detail/socket_core.hpp>
 #include <sennit/operation.hpp>
+#include <sennit/requests.hpp>
 #include <sennit/result.hpp>
 #include <sennit/task.hpp>
 
@@ -50,12 +51,13 @@ class socket_operation : public operation {
 };
 
 /// An operation on one half of a socket that keeps its request.
+template <typename Request>
 class request_on_socket : public socket_operation {
   public:
-    request what() const noexcept final { return request_; }
+    request what() const noexcept final;
 
   protected:
-    request_on_socket(const socket_ref& core, direction half, const request& what) noexcept
+    request_on_socket(const socket_ref& core, direction half, const Request& what) noexcept
         : socket_operation(core, half), request_(what) {}
     request_on_socket(request_on_socket&& other) noexcept = default;
     ~request_on_socket() = default;
@@ -63,33 +65,45 @@ class request_on_socket : public socket_operation {
     bool prepare() noexcept override;
     void do_not_wait() noexcept final;
 
-    request request_;
+    Request request_;
 };
 
+extern template class request_on_socket<connect_request>;
+extern template class request_on_socket<recv_request>;
+extern template class request_on_socket<send_request>;
+extern template class request_on_socket<recvmsg_request>;
+extern template class request_on_socket<sendmsg_request>;
+extern template class request_on_socket<recvmmsg_request>;
+extern template class request_on_socket<sendmmsg_request>;
+extern template class request_on_socket<splice_in_request>;
+extern template class request_on_socket<splice_out_request>;
+extern template class request_on_socket<shutdown_request>;
+
 /// One transfer whose result is a number of bytes.
-class [[nodiscard]] transfer_awaiter final : public request_on_socket {
+template <typename Request>
+class [[nodiscard]] transfer_awaiter final : public request_on_socket<Request> {
   public:
-    transfer_awaiter(const socket_ref& core, direction half, const request& what) noexcept
-        : request_on_socket(core, half, what) {}
+    transfer_awaiter(const socket_ref& core, direction half, const Request& what) noexcept
+        : request_on_socket<Request>(core, half, what) {}
     transfer_awaiter(transfer_awaiter&&) noexcept = default;
 
     std::size_t await_resume() const {
-        if (result_ < 0) [[unlikely]]
-            throw_if_failed();
-        return static_cast<std::size_t>(result_);
+        if (this->result_ < 0) [[unlikely]]
+            this->throw_if_failed();
+        return static_cast<std::size_t>(this->result_);
     }
     result<std::size_t> await_result() const {
-        if (const auto error = outcome()) return error;
-        return static_cast<std::size_t>(result_);
+        if (const auto error = this->outcome()) return error;
+        return static_cast<std::size_t>(this->result_);
     }
 };
 
-/// An operation that succeeds or fails, without a value.
-class [[nodiscard]] plain_awaiter final : public request_on_socket {
+/// shutdown(2).
+class [[nodiscard]] shutdown_awaiter final : public request_on_socket<shutdown_request> {
   public:
-    plain_awaiter(const socket_ref& core, direction half, const request& what) noexcept
-        : request_on_socket(core, half, what) {}
-    plain_awaiter(plain_awaiter&&) noexcept = default;
+    shutdown_awaiter(const socket_ref& core, int how) noexcept
+        : request_on_socket(core, direction::sending, {core ? core->fd() : -1, how}) {}
+    shutdown_awaiter(shutdown_awaiter&&) noexcept = default;
 
     void await_resume() const {
         if (result_ < 0) [[unlikely]]
@@ -102,7 +116,7 @@ class [[nodiscard]] plain_awaiter final : public request_on_socket {
 };
 
 /// Sends everything, however often the kernel takes only a part.
-class [[nodiscard]] send_all_awaiter final : public request_on_socket {
+class [[nodiscard]] send_all_awaiter final : public request_on_socket<send_request> {
   public:
     send_all_awaiter(const socket_ref& core, const_bytes bytes) noexcept
         : request_on_socket(core, direction::sending,
@@ -128,7 +142,7 @@ class [[nodiscard]] send_all_awaiter final : public request_on_socket {
 };
 
 /// Receives until the buffer is full or the stream ends.
-class [[nodiscard]] recv_exactly_awaiter final : public request_on_socket {
+class [[nodiscard]] recv_exactly_awaiter final : public request_on_socket<recv_request> {
   public:
     recv_exactly_awaiter(const socket_ref& core, mutable_bytes buffer) noexcept
         : request_on_socket(core, direction::receiving,

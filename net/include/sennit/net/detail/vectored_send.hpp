@@ -12,7 +12,7 @@ namespace sennit::net::detail {
 
 /// Sends all parts, some at a time: the table of parts that sendmsg(2) wants lives here, so nothing is allocated
 /// however many parts there are.
-class [[nodiscard]] vectored_send_awaiter final : public request_on_socket {
+class [[nodiscard]] vectored_send_awaiter final : public request_on_socket<sendmsg_request> {
   public:
     vectored_send_awaiter(const socket_ref& core, std::span<const const_bytes> parts) noexcept
         : request_on_socket(core, direction::sending, sendmsg_request{core ? core->fd() : -1, nullptr, 0}),
