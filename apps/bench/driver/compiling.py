@@ -17,10 +17,17 @@ DIRECTORIES = [ROOT / module / "include" for module in ("runtime", "net")]
 INCLUDES = [f"-I{directory}" for directory in DIRECTORIES]
 
 
-def standard_headers():
-    """What sennit's headers include that is not sennit's."""
-    headers = [header for directory in DIRECTORIES for header in directory.rglob("*.hpp")]
-    names = {name for header in headers for name in re.findall(r"#include <([\w.]+)>", header.read_text())}
+def standard_headers(header="sennit/sennit.hpp"):
+    """What a header of sennit's includes in the end that is not sennit's."""
+    names, seen, left = set(), set(), [header]
+    while left:
+        header = left.pop()
+        source = next((each / header for each in DIRECTORIES if (each / header).exists()), None)
+        if source is None:
+            names.add(header)
+        elif header not in seen:
+            seen.add(header)
+            left += re.findall(r"#include <([^>]+)>", source.read_text())
     return "".join(f"#include <{name}>\n" for name in sorted(names))
 
 
