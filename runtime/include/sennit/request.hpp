@@ -7,8 +7,9 @@
 
 namespace sennit {
 
-/// Any one of the requests. For backends: what waits keeps its own kind, so that programs need not compile this.
-class request : public std::variant<accept_request, connect_request, recv_request, recv_lease_request, send_request,
+/// Any one of the requests, the most frequent ones first, as a visit looks for them in this order. For backends: what
+/// waits keeps its own kind, so that programs need not compile this.
+class request : public std::variant<recv_request, send_request, recv_lease_request, accept_request, connect_request,
                                     recvmsg_request, sendmsg_request, recvmmsg_request, sendmmsg_request,
                                     splice_in_request, splice_out_request, poll_request, shutdown_request> {
   public:
