@@ -10,7 +10,6 @@
 #include <system_error>
 
 #include <sennit/backend.hpp>
-#include <sennit/detail/misuse.hpp>
 #include <sennit/net/detail/socket_core.hpp>
 #include <sennit/net/detail/socket_operation.hpp>
 

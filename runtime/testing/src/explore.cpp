@@ -10,7 +10,6 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
-#include <variant>
 
 #include <sennit/detail/scope_entry.hpp>
 #include <sennit/frame_pool.hpp>
