@@ -101,38 +101,43 @@ void event_loop::run_once(time_point latest) {
     check_usable();
     const running_mark mark(*this);
     // A turn that had something to do does not sleep: it may have been what the caller waits for.
-    if (run_due_and_ready()) latest = time_point::min();
+    run_due();
+    if (run_mail_and_ready()) latest = time_point::min();
     // 4. How long there is nothing to do. 5. Submit, sleep and collect, in one call.
     wait(std::min(latest, next_deadline()));
 }
 
-void event_loop::wait(time_point deadline) {
+bool event_loop::wait(time_point deadline) {
     if (spin_ > duration::zero() && deadline != time_point::min()) [[unlikely]] {
         const time_point end = std::min(deadline, io_->now() + spin_);
         const std::size_t in_flight = io_->in_flight();
         do {
             io_->wait(time_point::min());
             // What has ended may have been what the caller waits for, also where it made nobody ready.
-            if (!ready_.empty() || mailbox_->has_mail() || io_->in_flight() != in_flight) return;
+            if (!ready_.empty() || mailbox_->has_mail() || io_->in_flight() != in_flight) return true;
         } while (io_->now() < end);
     }
-    io_->wait(deadline);
+    return io_->wait(deadline);
 }
 
 void event_loop::run_until_empty(const task_group& group) {
     check_usable();
     const running_mark mark(*this);
-    for (;;) {
-        run_due_and_ready();
+    for (bool may_be_due = true;;) {
+        if (may_be_due) run_due();
+        run_mail_and_ready();
         // The last task ends in the line above; after that nothing may come any more that would end a sleep.
         if (group.size() == 0) return;
-        wait(next_deadline());
+        may_be_due = wait(next_deadline());
     }
 }
 
-bool event_loop::run_due_and_ready() {
-    // 1. The clock, read once a turn when there are timers. 2. What is due.
+void event_loop::run_due() {
+    // 1. The clock, read when there are timers, unless the kernel will say when the next one is due. 2. What is due.
     if (timers_->size() != 0) timers_->advance(io_->now());
+}
+
+bool event_loop::run_mail_and_ready() {
     // 3. What other threads have sent, and what is ready.
     const bool has_mail = mailbox_->has_mail();
     if (has_mail) read_mail();

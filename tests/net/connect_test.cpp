@@ -136,9 +136,10 @@ class connect_gate final : public backend {
 
     std::string_view name() const noexcept override { return io_->name(); }
     time_point now() noexcept override { return io_->now(); }
-    void wait(time_point deadline) override {
-        io_->wait(deadline);
+    bool wait(time_point deadline) override {
+        const bool may_have_passed = io_->wait(deadline);
         if (after_wait) after_wait();
+        return may_have_passed;
     }
     void wake() noexcept override { io_->wake(); }
     int poll_descriptor() const noexcept override { return io_->poll_descriptor(); }

@@ -39,7 +39,7 @@ class manual_backend final : public backend {
         if (!what.in_flight.result_known) end(what, std::exchange(answer_to_cancel_, -ECANCELED));
     }
 
-    void wait(time_point deadline) override {
+    bool wait(time_point deadline) override {
         ++waits_;
         if (!ended_.empty()) {
             operation_list batch;
@@ -52,6 +52,7 @@ class manual_backend final : public backend {
             }
             now_ = deadline;
         }
+        return deadline <= now_;
     }
 
     void wake() noexcept override { woken_ = true; }

@@ -164,9 +164,11 @@ class event_loop {
     detail::mailbox& mail() noexcept;
     void check_usable() const;
     void run_until_empty(const task_group& group);
-    void wait(time_point deadline);
+    /// Whether `deadline` may have passed.
+    bool wait(time_point deadline);
+    void run_due();
     /// Returns whether there was anything.
-    bool run_due_and_ready();
+    bool run_mail_and_ready();
     void run_ready(int most);
     void read_mail();
     void check_thread() const noexcept {

@@ -92,10 +92,11 @@ void epoll_backend::cancel(operation& what) noexcept {
     cancelled_.push_back(what);
 }
 
-void epoll_backend::wait(time_point deadline) {
+bool epoll_backend::wait(time_point deadline) {
     try_and_collect(deadline);
     // A host loop that sleeps on the epoll descriptor must hear of work that is left over.
     if (pollable_ && !attempts_->empty()) wake();
+    return !far_timer_.ends_by(deadline);
 }
 
 void epoll_backend::try_and_collect(time_point deadline) {

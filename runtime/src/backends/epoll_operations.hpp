@@ -25,7 +25,7 @@ class epoll_backend final : public kernel_backend {
     std::string_view name() const noexcept override { return "epoll"; }
     void submit(operation& what) noexcept override;
     void cancel(operation& what) noexcept override;
-    void wait(time_point deadline) override;
+    bool wait(time_point deadline) override;
     std::size_t in_flight() const noexcept override { return in_flight_; }
     int poll_descriptor() const noexcept override { return pollable_ ? set_.poll_descriptor() : -ENOTSUP; }
 

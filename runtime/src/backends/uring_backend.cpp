@@ -125,7 +125,12 @@ void uring_backend::close(int fd) noexcept {
     entry->user_data = tagged(uring_errand::nobody);
 }
 
-void uring_backend::wait(time_point deadline) {
+bool uring_backend::wait(time_point deadline) {
+    submit_and_collect(deadline);
+    return !far_timer_.ends_by(deadline);
+}
+
+void uring_backend::submit_and_collect(time_point deadline) {
     may_hold_send_ = false;  // what completions submit from here on is for this enter or the next
     const std::size_t before = in_flight_;
     const bool sent = send_lone();

@@ -36,7 +36,7 @@ class uring_backend final : public kernel_backend {
     std::string_view name() const noexcept override { return "io_uring"; }
     void submit(operation& what) noexcept override;
     void cancel(operation& what) noexcept override;
-    void wait(time_point deadline) override;
+    bool wait(time_point deadline) override;
     std::size_t in_flight() const noexcept override { return in_flight_; }
     int poll_descriptor() const noexcept override { return ring_.poll_descriptor(); }
     void close(int fd) noexcept override;
@@ -55,6 +55,7 @@ class uring_backend final : public kernel_backend {
     void submit_cancel(operation& what, turn when) noexcept;
     void deliver_unsent() noexcept;
     void submit_parked();
+    void submit_and_collect(time_point deadline);
     bool send_lone() noexcept;
     bool poll_for(uring_errand what, int fd) noexcept;
     time_point limit_of_sleep(time_point deadline) noexcept;

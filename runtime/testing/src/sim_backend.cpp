@@ -86,7 +86,7 @@ void sim_backend::cancel(operation& what) noexcept {
     }
 }
 
-void sim_backend::wait(time_point deadline) {
+bool sim_backend::wait(time_point deadline) {
     const allocations_by simulation(nullptr);
     if (interference_.at_cancellation_point) interference_.at_cancellation_point();
     if (net_->now() != last_turn_) {
@@ -113,6 +113,7 @@ void sim_backend::wait(time_point deadline) {
         net_->advance_to(next);
     }
     if (interference_.at_cancellation_point) interference_.at_cancellation_point();
+    return deadline <= net_->now();
 }
 
 /// Tries an operation once.

@@ -39,7 +39,7 @@ class sim_backend final : public backend, public simulated_machine {
     time_point now() noexcept override { return net_->now(); }
     void submit(operation& what) noexcept override;
     void cancel(operation& what) noexcept override;
-    void wait(time_point deadline) override;
+    bool wait(time_point deadline) override;
     void wake() noexcept override { woken_.store(true, std::memory_order_release); }
     std::size_t in_flight() const noexcept override { return in_flight_; }
     int poll_descriptor() const noexcept override;

@@ -48,7 +48,7 @@ class clocked_backend final : public backend {
         at_rest_ = false;
         real_->cancel(what);
     }
-    void wait(time_point deadline) override;
+    bool wait(time_point deadline) override;
     void wake() noexcept override {
         woken_.store(true, std::memory_order_release);
         real_->wake();
@@ -90,6 +90,7 @@ class clocked_backend final : public backend {
     simulated_machine* simulated() noexcept override { return real_->simulated(); }
 
   private:
+    void wait_or_jump(time_point deadline);
     void come_to_rest();
     void move(time_point deadline);
 
@@ -100,16 +101,23 @@ class clocked_backend final : public backend {
     bool at_rest_ = false;  // the kernel had its time, and the loop has done nothing since
 };
 
-void clocked_backend::wait(time_point deadline) {
+bool clocked_backend::wait(time_point deadline) {
+    wait_or_jump(deadline);
+    return deadline <= clock_->now;
+}
+
+void clocked_backend::wait_or_jump(time_point deadline) {
     if (woken_.exchange(false, std::memory_order_acquire)) at_rest_ = false;
     if (deadline <= clock_->now) {
         at_rest_ = false;
-        return real_->wait(time_point::min());
+        real_->wait(time_point::min());
+        return;
     }
     const bool jumps = clock_->when_idle == test_clock::pace::jumps && deadline != no_deadline;
     if (!(clock_->goal || jumps) || loop_->unfinished_blocking_calls() != 0) {
         at_rest_ = false;
-        return real_->wait(no_deadline);
+        real_->wait(no_deadline);
+        return;
     }
     if (std::exchange(at_rest_, false)) return move(deadline);
     come_to_rest();
