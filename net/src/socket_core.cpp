@@ -98,14 +98,6 @@ void socket_core::loop_ends() noexcept {
     close();
 }
 
-int socket_core::claim(direction half, socket_operation& user) noexcept {
-    if (closing_) return EBADF;
-    socket_operation*& slot = users_[static_cast<std::size_t>(half)];
-    if (slot != nullptr) return EBUSY;
-    slot = &user;
-    return 0;
-}
-
 void socket_core::close_if_unused() noexcept {
     if (busy()) return;
     close_descriptor();

@@ -15,25 +15,34 @@
 
 namespace sennit::net::detail {
 
-bool socket_operation::start_on_socket(sennit::detail::awaiting coroutine) noexcept {
+template <typename Prepare>
+bool socket_operation::start_with(sennit::detail::awaiting coroutine, Prepare prepare) noexcept {
     const environment& where = coroutine.where();
     // The errors of misuse are results, the same on every backend; the coroutine goes on at once and throws them.
-    const int refused = core_ == nullptr ? EBADF : core_->claim(half_, *this);
-    if (refused != 0) {
-        result_ = -refused;
+    if (core_ == nullptr || !core_->claim(half_, *this)) [[unlikely]] {
+        result_ = core_ == nullptr || core_->fd() < 0 ? -EBADF : -EBUSY;
         return false;
     }
-    if (&core_->loop() != where.loop) {
+    if (&core_->loop() != where.loop) [[unlikely]]
         sennit::detail::misuse("a socket was used on another event loop than the one it was opened on");
+
+    bool nothing_to_do = !prepare();
+    if (half_ == direction::receiving) {
+        patience_ = core_->may_receive_ahead() ? patience::receives_ahead : patience::waits;
+        if (core_->receiving_ended()) [[unlikely]] {
+            do_not_wait();
+            nothing_to_do |= core_->all_received();
+        }
     }
-    const bool receives = half_ == direction::receiving;
-    if (receives) patience_ = core_->may_receive_ahead() ? patience::receives_ahead : patience::waits;
-    if (receives && core_->receiving_ended()) do_not_wait();
-    const bool nothing_to_do = !prepare() || (receives && core_->all_received());
     const bool over_at_once = nothing_to_do && !where.scope->is_cancelled();
-    if (!over_at_once && start(coroutine)) return true;
+    if (!over_at_once && start(coroutine)) [[likely]]
+        return true;
     core_->give_back(half_);
     return false;
+}
+
+bool socket_operation::start_on_socket(sennit::detail::awaiting coroutine) noexcept {
+    return start_with(coroutine, [] { return true; });
 }
 
 void socket_operation::finish_on_socket(std::int32_t result) noexcept {
@@ -85,10 +94,16 @@ request request_on_socket<Request>::what() const noexcept {
 }
 
 template <typename Request>
-bool request_on_socket<Request>::prepare() noexcept {
-    // Without room for a byte the kernel would wait until there is one all the same.
-    if constexpr (std::is_same_v<Request, recv_request>) return request_.size != 0;
-    return true;
+bool request_on_socket<Request>::await_suspend(sennit::detail::awaiting coroutine) noexcept {
+    // The two that nearly every wait is one of need no preparation that only a derived class knows.
+    if constexpr (std::is_same_v<Request, send_request>) {
+        return start_on_socket(coroutine);
+    } else if constexpr (std::is_same_v<Request, recv_request>) {
+        // Without room for a byte the kernel would wait until there is one all the same.
+        return start_with(coroutine, [this] { return request_.size != 0; });
+    } else {
+        return start_with(coroutine, [this] { return prepare(); });
+    }
 }
 
 template <typename Request>

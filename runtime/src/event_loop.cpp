@@ -109,15 +109,21 @@ void event_loop::run_once(time_point latest) {
 
 bool event_loop::wait(time_point deadline) {
     if (spin_ > duration::zero() && deadline != time_point::min()) [[unlikely]] {
-        const time_point end = std::min(deadline, io_->now() + spin_);
-        const std::size_t in_flight = io_->in_flight();
-        do {
-            io_->wait(time_point::min());
-            // What has ended may have been what the caller waits for, also where it made nobody ready.
-            if (!ready_.empty() || mailbox_->has_mail() || io_->in_flight() != in_flight) return true;
-        } while (io_->now() < end);
+        if (spin(deadline)) return true;
     }
     return io_->wait(deadline);
+}
+
+/// Looks for completions over and over, until `deadline` at the latest. Whether there were any.
+bool event_loop::spin(time_point deadline) {
+    const time_point end = std::min(deadline, io_->now() + spin_);
+    const std::size_t in_flight = io_->in_flight();
+    do {
+        io_->wait(time_point::min());
+        // What has ended may have been what the caller waits for, also where it made nobody ready.
+        if (!ready_.empty() || mailbox_->has_mail() || io_->in_flight() != in_flight) return true;
+    } while (io_->now() < end);
+    return false;
 }
 
 void event_loop::run_until_empty(const task_group& group) {

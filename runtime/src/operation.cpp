@@ -11,15 +11,6 @@ namespace sennit {
 
 const std::int32_t operation::cancelled_result = -ECANCELED;
 
-bool operation::start(detail::awaiting coroutine) noexcept {
-    if (!enroll(coroutine)) {
-        result_ = cancelled_result;
-        return false;
-    }
-    submit_to(*coroutine.where().loop);
-    return true;
-}
-
 void operation::submit_to(event_loop& loop) noexcept {
     in_flight = {};
     loop.io().submit(*this);
@@ -41,11 +32,6 @@ detail::wait_details operation::details() const noexcept {
 
 void operation::complete(completion done) noexcept {
     finish(done.result);
-}
-
-void operation::finish(std::int32_t result) noexcept {
-    result_ = result;
-    resume_later();
 }
 
 void operation::throw_cancelled() const {

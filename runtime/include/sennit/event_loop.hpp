@@ -166,6 +166,7 @@ class event_loop {
     void run_until_empty(const task_group& group);
     /// Whether `deadline` may have passed.
     bool wait(time_point deadline);
+    bool spin(time_point deadline);
     void run_due();
     /// Returns whether there was anything.
     bool run_mail_and_ready();
@@ -186,12 +187,12 @@ class event_loop {
     detail::ready_queue ready_;
     int resumptions_left_ = 0;  // of this turn
     detail::turn_budget budget_;
+    duration spin_{};
     std::coroutine_handle<> transfer_;
     cancel_scope scope_;
     detail::resource_home home_{*this};
     std::unique_ptr<detail::loop_parts> parts_;
     const unsigned char* wiped_on_fork_;
-    duration spin_{};
 };
 
 }  // namespace sennit

@@ -68,7 +68,15 @@ class operation : public detail::waiter, public detail::list_hook<detail::backen
 
     /// Submits the request on behalf of `coroutine`. False when the scope is cancelled: nothing was submitted, the
     /// coroutine goes on at once and finds `cancelled`.
-    bool start(detail::awaiting coroutine) noexcept;
+    bool start(detail::awaiting coroutine) noexcept {
+        const bool enrolled = enroll(coroutine);
+        if (enrolled) [[likely]] {
+            submit_to(*coroutine.where().loop);
+        } else {
+            result_ = cancelled_result;
+        }
+        return enrolled;
+    }
 
     /// Submits the operation to the backend of `loop`, for operations outside any scope.
     void submit_to(event_loop& loop) noexcept;
@@ -79,7 +87,10 @@ class operation : public detail::waiter, public detail::list_hook<detail::backen
     void cancel_wait() noexcept override;
 
     /// Ends the wait with this result.
-    void finish(std::int32_t result) noexcept;
+    void finish(std::int32_t result) noexcept {
+        result_ = result;
+        resume_later();
+    }
 
     /// Throws `cancelled` when the wait ended because of its scope.
     void throw_if_cancelled() const {

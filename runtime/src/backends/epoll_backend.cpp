@@ -102,16 +102,15 @@ bool epoll_backend::wait(time_point deadline) {
 void epoll_backend::try_and_collect(time_point deadline) {
     delivered_ = 0;
 
-    operation_list ended;
-    ended.splice_back(cancelled_);
-    while (!ended.empty()) end_cancelled(ended.pop_front());
+    if (!cancelled_.empty()) [[unlikely]]
+        end_cancelled();
 
     // Who finds nothing to receive gives the buffer back at once, for the next one in the queue.
     while (!unlent_.empty() && pool_->can_take()) try_once(unlent_.pop_front(), 0);
 
     operation_list& batch = *attempts_;
     attempts_ = attempts_ == &attempt_lists_[0] ? &attempt_lists_[1] : &attempt_lists_[0];
-    run(batch, 0);
+    while (!batch.empty()) try_once(batch.pop_front(), 0);
 
     // Whoever got something goes on first; but the others' events must not wait for ever.
     const bool idle = delivered_ == 0 && attempts_->empty() && cancelled_.empty();
@@ -131,21 +130,9 @@ duration epoll_backend::rest_until(time_point deadline) noexcept {
     return rest >= far_timer::far && far_timer_.set(deadline) ? duration::max() : rest;
 }
 
-void epoll_backend::run(operation_list& batch, std::uint32_t reported) noexcept {
-    while (!batch.empty()) try_once(batch.pop_front(), reported);
-}
-
 void epoll_backend::on_event(const epoll_event& event) noexcept {
-    operation_list woken;
-    if (event.data.u64 == epoll_set::wake_tag) return;
-    if (event.data.u64 == epoll_set::far_timer_tag) return far_timer_.has_ended();
-    if (event.data.u64 == epoll_set::retry_tag) {
-        woken.splice_back(retries_);
-        return run(woken, 0);
-    }
-
     epoll_descriptor* const descriptor = set_.subject(event);
-    if (descriptor == nullptr) return;
+    if (descriptor == nullptr) return on_internal_event(event.data.u64);
     const std::uint32_t reported = event.events;
     const bool writable = (reported & (EPOLLOUT | failing)) != 0;
     if ((reported & (reading | failing)) != 0) descriptor->readable = true;
@@ -153,13 +140,37 @@ void epoll_backend::on_event(const epoll_event& event) noexcept {
     if ((reported & (EPOLLRDHUP | EPOLLPRI | failing)) != 0) descriptor->always_try = true;
 
     const std::size_t delivered_before = delivered_;
-    descriptor->take_woken(writable, woken);
-    run(woken, reported);
+    operation_list woken;
+    woken.splice_back(descriptor->waiting);
+    while (!woken.empty()) {
+        operation& next = woken.pop_front();
+        if (next.in_flight.waits_to_write && !writable) {
+            descriptor->waiting.push_back(next);
+        } else {
+            try_once(next, reported);
+        }
+    }
 
     // Nobody waited for this edge, and the next ones would be as useless.
     if (reported == EPOLLOUT && delivered_ == delivered_before && !descriptor->has_writers()) {
         set_.ignore(epoll_set::descriptor_of(event), *descriptor, EPOLLOUT);
     }
+}
+
+/// An event that is about none of the descriptors in the table, or about one that is no longer what it was.
+void epoll_backend::on_internal_event(std::uint64_t tag) noexcept {
+    if (tag == epoll_set::far_timer_tag) return far_timer_.has_ended();
+    if (tag != epoll_set::retry_tag) return;
+    operation_list due;
+    due.splice_back(retries_);
+    while (!due.empty()) try_once(due.pop_front(), 0);
+}
+
+/// Completes what was cancelled. What is cancelled meanwhile waits for the next time.
+void epoll_backend::end_cancelled() noexcept {
+    operation_list ended;
+    ended.splice_back(cancelled_);
+    while (!ended.empty()) end_cancelled(ended.pop_front());
 }
 
 void epoll_backend::end_cancelled(operation& what) noexcept {

@@ -47,9 +47,10 @@ class epoll_backend final : public kernel_backend {
     void try_and_collect(time_point deadline);
     duration rest_until(time_point deadline) noexcept;
     void try_once(operation& what, std::uint32_t reported) noexcept;
-    void run(operation_list& batch, std::uint32_t reported) noexcept;
     void on_event(const epoll_event& event) noexcept;
+    void on_internal_event(std::uint64_t tag) noexcept;
     void deliver(operation& what, std::int32_t result, detail::pooled_buffer* buffer = nullptr) noexcept;
+    void end_cancelled() noexcept;
     void end_cancelled(operation& what) noexcept;
     void end_poll(operation& what, int fd, std::int32_t result) noexcept;
     void park(operation& what, int fd, std::uint32_t events) noexcept;

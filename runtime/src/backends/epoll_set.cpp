@@ -32,15 +32,6 @@ std::uint64_t tag_of(int fd, const epoll_descriptor& descriptor) noexcept {
 
 }  // namespace
 
-void epoll_descriptor::take_woken(bool can_write, operation_list& woken) noexcept {
-    operation_list others;
-    while (!waiting.empty()) {
-        operation& each = waiting.pop_front();
-        (each.in_flight.waits_to_write && !can_write ? others : woken).push_back(each);
-    }
-    waiting.splice_back(others);
-}
-
 bool epoll_descriptor::has_writers() const noexcept {
     bool found = false;
     waiting.for_each([&found](const operation& each) { found |= each.in_flight.waits_to_write; });

@@ -39,8 +39,6 @@ struct epoll_descriptor {
         what.in_flight.waits_to_write = false;
         waiting.push_back(what);
     }
-    /// Takes out those that an event may concern.
-    void take_woken(bool can_write, operation_list& woken) noexcept;
     bool has_writers() const noexcept;
 
     /// Forgets everything but the generation, which moves on.

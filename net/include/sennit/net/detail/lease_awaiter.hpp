@@ -19,7 +19,7 @@ class [[nodiscard]] lease_awaiter final : public socket_operation {
     request what() const noexcept override;
 
     bool await_suspend(sennit::detail::awaiting coroutine) noexcept {
-        return !has_too_many() && socket_operation::await_suspend(coroutine);
+        return !has_too_many() && start_on_socket(coroutine);
     }
 
     void complete(completion done) noexcept override;

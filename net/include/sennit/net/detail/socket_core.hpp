@@ -73,8 +73,14 @@ class socket_core : public sennit::detail::loop_resource {
     /// Gives the descriptor to the caller; this socket is closed then. Nothing may be in flight.
     int take_descriptor() noexcept;
 
-    /// Claims a half for an operation. 0, EBUSY when it is taken, EBADF when closed.
-    int claim(direction half, socket_operation& user) noexcept;
+    /// Claims a half for an operation. False when it is taken, or the socket closed.
+    bool claim(direction half, socket_operation& user) noexcept {
+        socket_operation*& slot = users_[static_cast<std::size_t>(half)];
+        if (closing_ || slot != nullptr) [[unlikely]]
+            return false;
+        slot = &user;
+        return true;
+    }
     void give_back(direction half) noexcept {
         users_[static_cast<std::size_t>(half)] = nullptr;
         halves_ &= static_cast<std::uint8_t>(~timed_out(half));

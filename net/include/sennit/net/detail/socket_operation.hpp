@@ -18,8 +18,6 @@ class socket_operation : public operation {
   public:
     bool await_ready() const noexcept { return false; }
 
-    bool await_suspend(sennit::detail::awaiting coroutine) noexcept { return start_on_socket(coroutine); }
-
     void complete(completion done) noexcept override { finish_on_socket(done.result); }
 
   protected:
@@ -27,8 +25,11 @@ class socket_operation : public operation {
     socket_operation(socket_operation&& other) noexcept = default;
     ~socket_operation() = default;
 
-    /// Last preparations that need the operation to be at its final address. False when there is nothing to do.
-    virtual bool prepare() noexcept { return true; }
+    /// Begins the wait. False when the coroutine goes on at once.
+    bool start_on_socket(sennit::detail::awaiting coroutine) noexcept;
+    /// The same; `prepare`, which may say that there is nothing to do, is called once the half is this operation's.
+    template <typename Prepare>
+    bool start_with(sennit::detail::awaiting coroutine, Prepare prepare) noexcept;
     /// Has a receive fail with EAGAIN where it would wait.
     virtual void do_not_wait() noexcept { patience_ = patience::none; }
     /// Gives the half back and ends the wait.
@@ -44,8 +45,6 @@ class socket_operation : public operation {
     socket_core* core() const noexcept { return core_; }
 
   private:
-    bool start_on_socket(sennit::detail::awaiting coroutine) noexcept;
-
     direction half_;  // first, where it fits into the last word of the operation
     socket_core* core_;
 };
@@ -54,6 +53,8 @@ class socket_operation : public operation {
 template <typename Request>
 class request_on_socket : public socket_operation {
   public:
+    bool await_suspend(sennit::detail::awaiting coroutine) noexcept;
+
     request what() const noexcept final;
 
   protected:
@@ -62,7 +63,9 @@ class request_on_socket : public socket_operation {
     request_on_socket(request_on_socket&& other) noexcept = default;
     ~request_on_socket() = default;
 
-    bool prepare() noexcept override;
+    /// Last preparations that need the operation to be at its final address. False when there is nothing to do. Neither
+    /// a `recv_request` nor a `send_request` has any.
+    virtual bool prepare() noexcept { return true; }
     void do_not_wait() noexcept final;
 
     Request request_;
