@@ -17,8 +17,7 @@ namespace sennit::net::detail {
 static_assert(sizeof(void*) != 8 || sizeof(lease_awaiter) <= 72);
 
 request lease_awaiter::what() const noexcept {
-    return recv_lease_request{core() != nullptr ? core()->number() : -1,
-                              patience_ == patience::none ? MSG_DONTWAIT : 0};
+    return recv_lease_request{descriptor(), patience_ == patience::none ? MSG_DONTWAIT : 0};
 }
 
 void lease_awaiter::complete(completion done) noexcept {

@@ -151,10 +151,7 @@ bool event_loop::run_mail_and_ready() {
     if (machine_ == nullptr) [[likely]] {
         run_ready(budget_.resumptions());
     } else {
-        for (int left = budget_.resumptions(); left != 0 && !ready_.empty(); --left) {
-            machine_->before_resumption();
-            run_ready(1);
-        }
+        run_ready_on_machine();
     }
     if (ready_.empty()) [[likely]] {
         budget_.not_used_up();
@@ -170,6 +167,13 @@ void event_loop::run_ready(int most) {
         --resumptions_left_;
         ready_.pop().handle.resume();
         while (transfer_) std::exchange(transfer_, nullptr).resume();
+    }
+}
+
+void event_loop::run_ready_on_machine() {
+    for (int left = budget_.resumptions(); left != 0 && !ready_.empty(); --left) {
+        machine_->before_resumption();
+        run_ready(1);
     }
 }
 

@@ -24,9 +24,13 @@ const char* operation::waiting_for() const noexcept {
     return name_of(what());
 }
 
+int operation::descriptor() const noexcept {
+    return descriptor_of(what());
+}
+
 detail::wait_details operation::details() const noexcept {
     detail::wait_details known;
-    known.descriptor = descriptor_of(what());
+    known.descriptor = descriptor();
     return known;
 }
 

@@ -72,6 +72,39 @@ TEST_P(BackendWait, FarDeadlinesEndSleepsWhateverOtherWasSleptFor) {
     EXPECT_LE(waits, 20);
 }
 
+TEST_P(BackendWait, SaysWhenTheDeadlineMayHavePassed) {
+    for (const duration length : {duration(300us), duration(60ms), duration(90ms)}) {
+        const time_point deadline = io->now() + length;
+        int waits = 1;
+        while (!io->wait(deadline)) ++waits;
+        for (; io->now() < deadline; ++waits) io->wait(deadline);
+        EXPECT_LE(waits, 20) << "a wait that ends too early, again and again";
+    }
+    EXPECT_TRUE(io->wait(time_point::min()));
+    io->wake();
+    EXPECT_FALSE(io->wait(no_deadline));
+}
+
+TEST_P(BackendWait, NoConversationHidesThatTheDeadlineHasPassed) {
+    const auto [fd, peer] = connected_pair();
+    const time_point deadline = io->now() + 60ms;
+    io->wake();
+    io->wait(deadline);  // from here on there is something that ends sleeps then
+    int waits_since_then = 0;
+    for (bool may_have_passed = false; !may_have_passed || io->now() < deadline;) {
+        write_all(peer, "1");
+        std::string buffer(8, '?');
+        recorded one = recv(fd, buffer);
+        one.submit();
+        while (!one.over()) {
+            if (io->now() >= deadline) ++waits_since_then;
+            may_have_passed = io->wait(deadline);
+        }
+        ASSERT_LE(waits_since_then, 100);
+    }
+    EXPECT_LE(waits_since_then, 20);
+}
+
 TEST_P(BackendWait, CompletionEndsASleepWithDeadline) {
     const auto [fd, peer] = connected_pair();
     std::string buffer(8, '?');

@@ -171,6 +171,7 @@ class event_loop {
     /// Returns whether there was anything.
     bool run_mail_and_ready();
     void run_ready(int most);
+    void run_ready_on_machine();
     void read_mail();
     void check_thread() const noexcept {
         if (thread_ != detail::this_thread()) [[unlikely]]

@@ -39,6 +39,8 @@ class operation : public detail::waiter, public detail::list_hook<detail::backen
     /// For backends: what is to be done. Made when it is asked for, so that what waits keeps no more than it needs: ask
     /// once.
     virtual request what() const noexcept = 0;
+    /// For backends: the descriptor that `what` is about.
+    virtual int descriptor() const noexcept;
     /// For backends: whether this receive is one of many small ones on its stream, so that what arrives before the next
     /// one may be received as well, and kept for it.
     bool may_receive_ahead() const noexcept { return patience_ == patience::receives_ahead; }

@@ -24,20 +24,24 @@ constexpr int accepts_at_once = 16;
 
 using detail::uninterrupted;
 
-/// Tries an operation once. `reported` holds the events that led to the try; 0 when nothing is known.
+/// Tries an operation once. `reported` holds the events of `subject` that led to the try; 0 and null when nothing is
+/// known.
 struct epoll_backend::attempt {
     epoll_backend& io;
     operation& what;
     std::uint32_t reported;
+    epoll_descriptor* subject;
+
+    epoll_descriptor* descriptor_of(int fd) const noexcept { return subject != nullptr ? subject : io.set_.find(fd); }
 
     void operator()(const recv_request& request) const noexcept {
-        epoll_descriptor* const descriptor = io.set_.find(request.fd);
+        epoll_descriptor* const descriptor = descriptor_of(request.fd);
         if (waits_for_edge(descriptor, request.flags)) return descriptor->wait_for_any(what);
         receive(request.fd, descriptor, request.flags, request.data, request.size, nullptr);
     }
 
     void operator()(const recv_lease_request& request) const noexcept {
-        epoll_descriptor* const descriptor = io.set_.find(request.fd);
+        epoll_descriptor* const descriptor = descriptor_of(request.fd);
         if (waits_for_edge(descriptor, request.flags)) return descriptor->wait_for_any(what);
         detail::pooled_buffer* const buffer = io.pool_->take();
         if (buffer == nullptr) return io.unlent_.push_back(what);
@@ -53,21 +57,25 @@ struct epoll_backend::attempt {
     void receive(int fd, epoll_descriptor* descriptor, int flags, void* data, std::size_t size,
                  detail::pooled_buffer* buffer) const noexcept {
         const bool waits = (flags & MSG_DONTWAIT) == 0;
-        const bool unwatched = waits && descriptor != nullptr && !descriptor->registered;
-        std::int32_t result = -EAGAIN;
-        if (!unwatched || io.try_first_[descriptor->drained].pays()) {
-            result = uninterrupted([&] { return ::recv(fd, data, size, flags | MSG_DONTWAIT); });
-            if (unwatched) io.try_first_[descriptor->drained].learn(result != -EAGAIN);
-        }
-        if (buffer != nullptr && result <= 0) io.pool_->give_back(*std::exchange(buffer, nullptr));
-        if (waits && result == -EAGAIN) return io.park(what, fd, reading);
-        // 0 is the end of the stream, which stays readable. Flags like MSG_PEEK leave data behind.
-        if (descriptor != nullptr && descriptor->tcp && !descriptor->always_try && flags == 0 && result > 0 &&
-            static_cast<std::size_t>(result) < size) {
+        try_first* const doubt =
+            waits && descriptor != nullptr && !descriptor->registered ? &io.try_first_[descriptor->drained] : nullptr;
+        if (doubt != nullptr && !doubt->pays()) return receive_nothing(fd, -EAGAIN, waits, buffer);
+        const std::int32_t result = uninterrupted([&] { return ::recv(fd, data, size, flags | MSG_DONTWAIT); });
+        if (doubt != nullptr) doubt->learn(result != -EAGAIN);
+        if (result <= 0) return receive_nothing(fd, result, waits, buffer);
+        // Flags like MSG_PEEK leave data behind.
+        if (static_cast<std::size_t>(result) < size && flags == 0 && descriptor != nullptr && descriptor->tcp &&
+            !descriptor->always_try) {
             descriptor->drained = true;
             descriptor->readable = (descriptor->interest & EPOLLIN) == 0;
         }
         io.deliver(what, result, buffer);
+    }
+    /// There were no bytes. The end of the stream, 0, stays readable.
+    void receive_nothing(int fd, std::int32_t result, bool waits, detail::pooled_buffer* buffer) const noexcept {
+        if (buffer != nullptr) io.pool_->give_back(*buffer);
+        if (waits && result == -EAGAIN) return io.park(what, fd, reading);
+        io.deliver(what, result);
     }
 
     void operator()(const recvmsg_request& request) const noexcept {
@@ -87,12 +95,13 @@ struct epoll_backend::attempt {
     }
 
     void operator()(const send_request& request) const noexcept {
-        epoll_descriptor* const descriptor = io.set_.find(request.fd);
+        epoll_descriptor* const descriptor = descriptor_of(request.fd);
         if (descriptor != nullptr && !descriptor->writable) return descriptor->wait_to_write(what);
         const std::int32_t result = detail::send_now(request);
         if (result == -EAGAIN) return io.park(what, request.fd, writing);
-        if (descriptor != nullptr && descriptor->tcp && (descriptor->interest & EPOLLOUT) != 0 &&
-            !descriptor->always_try && result > 0 && static_cast<std::size_t>(result) < request.size) {
+        const bool is_short = result > 0 && static_cast<std::size_t>(result) < request.size;
+        if (is_short && descriptor != nullptr && descriptor->tcp && (descriptor->interest & EPOLLOUT) != 0 &&
+            !descriptor->always_try) {
             descriptor->writable = false;
         }
         io.deliver(what, result);
@@ -195,8 +204,8 @@ struct epoll_backend::attempt {
     }
 };
 
-void epoll_backend::try_once(operation& what, std::uint32_t reported) noexcept {
-    what.what().visit(attempt{*this, what, reported});
+void epoll_backend::try_once(operation& what, std::uint32_t reported, epoll_descriptor* subject) noexcept {
+    what.what().visit(attempt{*this, what, reported, subject});
 }
 
 }  // namespace sennit

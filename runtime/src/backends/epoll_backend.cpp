@@ -77,7 +77,7 @@ void epoll_backend::submit(operation& what) noexcept {
     ++in_flight_;
     // By far the most frequent case in which the answer is known: the next recv after a short one.
     if (what.waits_to_receive()) {
-        epoll_descriptor* const descriptor = set_.find(descriptor_of(what.what()));
+        epoll_descriptor* const descriptor = set_.find(what.descriptor());
         if (descriptor != nullptr && !descriptor->readable) return descriptor->wait_for_any(what);
     }
     attempts_->push_back(what);
@@ -106,11 +106,11 @@ void epoll_backend::try_and_collect(time_point deadline) {
         end_cancelled();
 
     // Who finds nothing to receive gives the buffer back at once, for the next one in the queue.
-    while (!unlent_.empty() && pool_->can_take()) try_once(unlent_.pop_front(), 0);
+    while (!unlent_.empty() && pool_->can_take()) try_once(unlent_.pop_front(), 0, nullptr);
 
     operation_list& batch = *attempts_;
     attempts_ = attempts_ == &attempt_lists_[0] ? &attempt_lists_[1] : &attempt_lists_[0];
-    while (!batch.empty()) try_once(batch.pop_front(), 0);
+    while (!batch.empty()) try_once(batch.pop_front(), 0, nullptr);
 
     // Whoever got something goes on first; but the others' events must not wait for ever.
     const bool idle = delivered_ == 0 && attempts_->empty() && cancelled_.empty();
@@ -147,7 +147,7 @@ void epoll_backend::on_event(const epoll_event& event) noexcept {
         if (next.in_flight.waits_to_write && !writable) {
             descriptor->waiting.push_back(next);
         } else {
-            try_once(next, reported);
+            try_once(next, reported, descriptor);
         }
     }
 
@@ -163,7 +163,7 @@ void epoll_backend::on_internal_event(std::uint64_t tag) noexcept {
     if (tag != epoll_set::retry_tag) return;
     operation_list due;
     due.splice_back(retries_);
-    while (!due.empty()) try_once(due.pop_front(), 0);
+    while (!due.empty()) try_once(due.pop_front(), 0, nullptr);
 }
 
 /// Completes what was cancelled. What is cancelled meanwhile waits for the next time.
@@ -184,14 +184,6 @@ void epoll_backend::end_poll(operation& what, int fd, std::int32_t result) noexc
     epoll_descriptor* const descriptor = set_.find(fd);
     if (descriptor != nullptr && !descriptor->own && descriptor->waiting.empty()) set_.unwatch(fd, *descriptor);
     deliver(what, result);
-}
-
-/// The operation is over. It may be gone when this returns.
-void epoll_backend::deliver(operation& what, std::int32_t result, detail::pooled_buffer* buffer) noexcept {
-    --in_flight_;
-    ++delivered_;
-    if (buffer != nullptr) pool_->lend(*buffer, result);
-    what.complete({result, false, buffer});
 }
 
 /// Lets the operation wait for these events.

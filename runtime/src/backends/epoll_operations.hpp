@@ -46,10 +46,16 @@ class epoll_backend final : public kernel_backend {
 
     void try_and_collect(time_point deadline);
     duration rest_until(time_point deadline) noexcept;
-    void try_once(operation& what, std::uint32_t reported) noexcept;
+    void try_once(operation& what, std::uint32_t reported, epoll_descriptor* subject) noexcept;
     void on_event(const epoll_event& event) noexcept;
     void on_internal_event(std::uint64_t tag) noexcept;
-    void deliver(operation& what, std::int32_t result, detail::pooled_buffer* buffer = nullptr) noexcept;
+    /// The operation is over. It may be gone when this returns.
+    void deliver(operation& what, std::int32_t result, detail::pooled_buffer* buffer = nullptr) noexcept {
+        --in_flight_;
+        ++delivered_;
+        if (buffer != nullptr) pool_->lend(*buffer, result);
+        what.complete({result, false, buffer});
+    }
     void end_cancelled() noexcept;
     void end_cancelled(operation& what) noexcept;
     void end_poll(operation& what, int fd, std::int32_t result) noexcept;

@@ -127,21 +127,24 @@ void uring_backend::close(int fd) noexcept {
 
 bool uring_backend::wait(time_point deadline) {
     submit_and_collect(deadline);
-    return !far_timer_.ends_by(deadline);
+    return deadline != no_deadline && !timer_tells(deadline);
 }
 
 void uring_backend::submit_and_collect(time_point deadline) {
     may_hold_send_ = false;  // what completions submit from here on is for this enter or the next
     const std::size_t before = in_flight_;
-    const bool sent = send_lone();
+    const bool sent = !lone_.empty() && send_lone();
     if (sent && in_flight_ < before && ring_.unsubmitted() == 0) return;
     const bool delivers = sent || !unsent_.empty() || !shutdowns_.empty();
-    deliver_unsent();
-    submit_parked();
-    const bool lends = lend_buffers();
-    const bool called = run_calls();
-    const bool answered = answer();
-    const bool disarms = disarm_parked();
+    if (!unsent_.empty()) [[unlikely]]
+        deliver_unsent();
+    if (!parked_.empty()) [[unlikely]]
+        submit_parked();
+    group_.refill();
+    const bool lends = !unlent_.empty() && lend_buffers();
+    const bool called = !calls_.empty() && run_calls();
+    const bool answered = !answered_.empty() && answer();
+    const bool disarms = disarms_are_parked_ && disarm_parked();
     if (!polls_for_wakes_) [[unlikely]]
         polls_for_wakes_ = poll_for(uring_errand::wake, wake_descriptor());
 
@@ -155,10 +158,11 @@ void uring_backend::submit_and_collect(time_point deadline) {
     const bool delivered = delivers || lends || called || answered;
     const bool left = !parked_.empty() || !answered_.empty() || disarms || !polls_for_wakes_;
     if (delivered || left) deadline = time_point::min();
-    enter(limit_of_sleep(deadline));
+    enter(timer_tells(deadline) ? no_deadline : limit_of_sleep(deadline));
     if (parked_.empty() && ring_.unsubmitted() == 0) due_shutdowns_.splice_back(shutdowns_);
     const unsigned completions = reap();
-    run_shutdowns();
+    if (!due_shutdowns_.empty()) [[unlikely]]
+        run_shutdowns();
     // There may be more buffers than it seemed, and the rest of a transfer may be left to send. A host loop that sleeps
     // on the ring must hear of both.
     const bool lends_more = !unlent_.empty() && (group_.available() != 0 || pool_->can_take());
@@ -169,10 +173,8 @@ void uring_backend::submit_and_collect(time_point deadline) {
     few_completions_ = completions <= few_completions;
 }
 
-/// Makes the system call for the only thing that was submitted in this turn, if that is a send. Whether it is over.
+/// Makes the system call for the send that is the only thing that was submitted in this turn. Whether it is over.
 bool uring_backend::send_lone() noexcept {
-    if (lone_.empty()) [[likely]]
-        return false;
     operation& what = lone_.pop_front();
     std::int32_t result = -EAGAIN;
     if (ring_.unsubmitted() == 0) {
@@ -266,9 +268,6 @@ void uring_backend::on_errand(uring_errand what, bool more) noexcept {
 
 /// Goes on with those that wait for a buffer, as far as there are buffers. Whether the next enter must not sleep.
 bool uring_backend::lend_buffers() noexcept {
-    group_.refill();
-    if (unlent_.empty()) [[likely]]
-        return false;
     if (!group_.open(ring_)) {
         const bool tries = pool_->can_take();
         while (!unlent_.empty() && pool_->can_take()) receive_now(unlent_.pop_front());

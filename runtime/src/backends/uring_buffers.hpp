@@ -27,9 +27,10 @@ class uring_buffers {
         return state_ == state::open;
     }
 
-    /// Hands buffers of the pool to the kernel, up to what it has been found to use between two enters.
+    /// Hands buffers of the pool to the kernel, up to what it has been found to use between two enters; some at a time,
+    /// when a quarter of them is missing.
     void refill() noexcept {
-        if (state_ == state::open && available_ < wanted_ && pool_.can_take()) add_buffers();
+        if (state_ == state::open && available_ < wanted_ - wanted_ / 4 && pool_.can_take()) add_buffers();
     }
     /// The kernel has found the group empty: the next `refill` brings twice as many.
     void want_more() noexcept { ran_out_ = true; }

@@ -51,13 +51,23 @@ class uring_backend final : public kernel_backend {
     void receive_into_group(operation& what) noexcept;
     void receive_once(operation& what) noexcept;
     void poll_before_call(operation& what) noexcept;
-    io_uring_sqe* entry_for(operation& what, turn when) noexcept;
+    /// An entry to fill in. Null when there is none; then the operation is parked.
+    io_uring_sqe* entry_for(operation& what, turn when) noexcept {
+        io_uring_sqe* entry = nullptr;
+        if (when == turn::now || parked_.empty()) [[likely]]
+            entry = ring_.next_entry();
+        if (entry == nullptr) [[unlikely]]
+            parked_.push_back(what);
+        return entry;
+    }
     void submit_cancel(operation& what, turn when) noexcept;
     void deliver_unsent() noexcept;
     void submit_parked();
     void submit_and_collect(time_point deadline);
     bool send_lone() noexcept;
     bool poll_for(uring_errand what, int fd) noexcept;
+    /// Whether a completion tells when `deadline` has come.
+    bool timer_tells(time_point deadline) const noexcept { return polls_for_timer_ && far_timer_.ends_by(deadline); }
     time_point limit_of_sleep(time_point deadline) noexcept;
     void enter(time_point deadline);
     unsigned reap() noexcept;
@@ -74,7 +84,7 @@ class uring_backend final : public kernel_backend {
     void on_cancel(operation& what, std::int32_t result) noexcept;
 
     // Receives that stay armed: uring_standing.cpp.
-    bool receives_from_standing(operation& what, const request& asked, turn when) noexcept;
+    bool receives_from_standing(operation& what, int fd, bool wanted, turn when) noexcept;
     bool arm(operation& what, int fd, turn when) noexcept;
     void disarm(standing_stream& stream) noexcept;
     bool disarm_parked() noexcept;

@@ -36,13 +36,6 @@ namespace {
 
 constexpr std::uint32_t most_unread = 4096;  // bytes, before the peer has to wait
 
-bool must_not_wait(const request& what) noexcept {
-    if (const auto* const each = std::get_if<recv_request>(&what)) return (each->flags & MSG_DONTWAIT) != 0;
-    if (const auto* const each = std::get_if<recv_lease_request>(&what)) return (each->flags & MSG_DONTWAIT) != 0;
-    if (const auto* const each = std::get_if<splice_in_request>(&what)) return (each->flags & MSG_DONTWAIT) != 0;
-    return false;
-}
-
 /// Whether the receive has merely ended, without a word on the stream.
 bool may_be_repeated(std::int32_t result) noexcept {
     return result > 0 || result == -ECANCELED || result == -ENOBUFS || result == -EINTR || result == -EAGAIN;
@@ -50,12 +43,10 @@ bool may_be_repeated(std::int32_t result) noexcept {
 
 }  // namespace
 
-/// Whether what the operation asks for comes from a standing receive, sooner or later. Arms one where that pays.
-bool uring_backend::receives_from_standing(operation& what, const request& asked, turn when) noexcept {
-    const int fd = descriptor_of(asked);
-    standing_stream* stream = standing_.find(fd);
-    const bool wanted =
-        what.may_receive_ahead() && !std::holds_alternative<splice_in_request>(asked) && !must_not_wait(asked);
+/// Whether what the operation asks for comes from a standing receive, sooner or later. Where such a one is `wanted`,
+/// arms it if that pays.
+bool uring_backend::receives_from_standing(operation& what, int fd, bool wanted, turn when) noexcept {
+    standing_stream* const stream = standing_.find(fd);
     if (stream == nullptr) return wanted && few_completions_ && arm(what, fd, when);
     if (stream->has_answer()) {
         answered_.push_back(what);
@@ -108,8 +99,7 @@ void uring_backend::disarm(standing_stream& stream) noexcept {
 
 /// Has the receives end that could not be cancelled for want of an entry. Whether that is still so.
 bool uring_backend::disarm_parked() noexcept {
-    if (!std::exchange(disarms_are_parked_, false)) [[likely]]
-        return false;
+    disarms_are_parked_ = false;
     standing_.for_each_armed([&](standing_stream& stream) {
         if (!stream.disarm_parked) return;
         stream.disarmed = false;
@@ -220,15 +210,13 @@ void uring_backend::give(standing_stream& stream, operation& what) noexcept {
     on_single(what, static_cast<std::int32_t>(copied));
 }
 
-/// Completes the receives that need not wait for the kernel. Whether there were any.
+/// Completes the receives that need not wait for the kernel. True: there were some.
 bool uring_backend::answer() noexcept {
-    if (answered_.empty()) [[likely]]
-        return false;
     operation_list due;
     due.splice_back(answered_);
     while (!due.empty()) {
         operation& next = due.pop_front();
-        standing_stream* const stream = standing_.find(descriptor_of(next.what()));
+        standing_stream* const stream = standing_.find(next.descriptor());
         if (stream == nullptr || !stream->has_answer()) {
             receive_once(next);
         } else if (stream->first != nullptr) {
@@ -245,7 +233,7 @@ bool uring_backend::answer() noexcept {
 
 /// Takes the operation back if it waits for a standing receive; that goes on.
 bool uring_backend::withdraw(operation& what) noexcept {
-    standing_stream* const stream = standing_.find(descriptor_of(what.what()));
+    standing_stream* const stream = standing_.find(what.descriptor());
     if (stream == nullptr || stream->waiting != &what) return false;
     stream->waiting = nullptr;
     return true;

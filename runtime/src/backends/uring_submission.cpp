@@ -49,7 +49,7 @@ class uring_backend::submission {
         });
     }
     void operator()(const recv_request& request) const noexcept {
-        if (!io_.receives_from_standing(what_, request, when_)) once(request);
+        if (!receives_from_standing(request)) once(request);
     }
     void once(const recv_request& request) const noexcept {
         prepare(uring_tag::single, [&](io_uring_sqe* entry) {
@@ -57,7 +57,7 @@ class uring_backend::submission {
         });
     }
     void operator()(const recv_lease_request& request) const noexcept {
-        if (!io_.receives_from_standing(what_, request, when_)) once(request);
+        if (!receives_from_standing(request)) once(request);
     }
     void once(const recv_lease_request& request) const noexcept {
         if (io_.group_.open(io_.ring_)) {
@@ -103,7 +103,7 @@ class uring_backend::submission {
     }
     void operator()(const sendmmsg_request&) const noexcept { io_.calls_.push_back(what_); }
     void operator()(const splice_in_request& request) const noexcept {
-        if (!io_.receives_from_standing(what_, request, when_)) once(request);
+        if (!io_.receives_from_standing(what_, request.fd, false, when_)) once(request);
     }
     void once(const splice_in_request&) const noexcept { io_.calls_.push_back(what_); }
     void operator()(const splice_out_request&) const noexcept { io_.calls_.push_back(what_); }
@@ -119,6 +119,10 @@ class uring_backend::submission {
     void operator()(const shutdown_request&) const noexcept { io_.shutdowns_.push_back(what_); }
 
   private:
+    bool receives_from_standing(const auto& request) const noexcept {
+        const bool wanted = what_.may_receive_ahead() && (request.flags & MSG_DONTWAIT) == 0;
+        return io_.receives_from_standing(what_, request.fd, wanted, when_);
+    }
     template <class Prepare>
     void prepare(uring_tag tag, Prepare fill_in) const noexcept {
         io_uring_sqe* const entry = io_.entry_for(what_, when_);
@@ -168,16 +172,6 @@ void uring_backend::submit(operation& what) noexcept {
         fill_in(lone_.pop_front(), turn::behind_parked);
     const bool is_lone = std::exchange(may_hold_send_, false) && ring_.unsubmitted() == 0 && parked_.empty();
     what.what().visit(submission(*this, what, turn::behind_parked, is_lone));
-}
-
-/// An entry to fill in. Null when there is none; then the operation is parked.
-io_uring_sqe* uring_backend::entry_for(operation& what, turn when) noexcept {
-    io_uring_sqe* entry = nullptr;
-    if (when == turn::now || parked_.empty()) [[likely]]
-        entry = ring_.next_entry();
-    if (entry == nullptr) [[unlikely]]
-        parked_.push_back(what);
-    return entry;
 }
 
 }  // namespace sennit

@@ -17,6 +17,7 @@ class [[nodiscard]] lease_awaiter final : public socket_operation {
     lease_awaiter(lease_awaiter&&) noexcept = default;
 
     request what() const noexcept override;
+    int descriptor() const noexcept override { return core() != nullptr ? core()->number() : -1; }
 
     bool await_suspend(sennit::detail::awaiting coroutine) noexcept {
         return !has_too_many() && start_on_socket(coroutine);

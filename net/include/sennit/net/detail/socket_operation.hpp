@@ -56,6 +56,7 @@ class request_on_socket : public socket_operation {
     bool await_suspend(sennit::detail::awaiting coroutine) noexcept;
 
     request what() const noexcept final;
+    int descriptor() const noexcept final { return request_.fd; }
 
   protected:
     request_on_socket(const socket_ref& core, direction half, const Request& what) noexcept
