@@ -88,6 +88,11 @@ TEST_P(BackendWait, SaysWhenTheDeadlineMayHavePassed) {
 }
 
 TEST_P(BackendWait, NoConversationHidesThatTheDeadlineHasPassed) {
+    // Something to do in each turn, so that the kernel need not be looked at for more, and much to compute.
+    const auto compute = [this] {
+        for (const time_point end = io->now() + 1ms; io->now() < end;) {
+        }
+    };
     const auto [fd, peer] = connected_pair();
     const time_point deadline = io->now() + 60ms;
     io->wake();
@@ -98,13 +103,14 @@ TEST_P(BackendWait, NoConversationHidesThatTheDeadlineHasPassed) {
         std::string buffer(8, '?');
         recorded one = recv(fd, buffer);
         one.submit();
+        compute();
         while (!one.over()) {
             if (io->now() >= deadline) ++waits_since_then;
             may_have_passed = io->wait(deadline);
         }
         ASSERT_LE(waits_since_then, 100);
     }
-    EXPECT_LE(waits_since_then, 20);
+    EXPECT_LE(waits_since_then, 3);
 }
 
 TEST_P(BackendWait, CompletionEndsASleepWithDeadline) {

@@ -68,8 +68,8 @@ class backend {
     /// Hands everything submitted to the kernel, sleeps until something completes, `wake` is called or `deadline`
     /// passes, and delivers the completions through `operation::complete`. A deadline that has passed means: look,
     /// do not sleep; `no_deadline` means: without limit. May return early. Whether `deadline` may have passed: false
-    /// only when something would have ended the last look at the kernel by then, so that nobody needs to read the
-    /// clock. Throws `std::system_error` only when the backend itself is beyond use.
+    /// only when it had not at the last look at the kernel, in this call or the one before, so that nobody needs to
+    /// read the clock. Throws `std::system_error` only when the backend itself is beyond use.
     virtual bool wait(time_point deadline) = 0;
 
     /// Ends the current or the next `wait` early. May be called from any thread and in a signal handler.

@@ -32,16 +32,16 @@ struct epoll_backend::attempt {
     std::uint32_t reported;
     epoll_descriptor* subject;
 
-    epoll_descriptor* descriptor_of(int fd) const noexcept { return subject != nullptr ? subject : io.set_.find(fd); }
+    epoll_descriptor* entry_of(int fd) const noexcept { return subject != nullptr ? subject : io.set_.find(fd); }
 
     void operator()(const recv_request& request) const noexcept {
-        epoll_descriptor* const descriptor = descriptor_of(request.fd);
+        epoll_descriptor* const descriptor = entry_of(request.fd);
         if (waits_for_edge(descriptor, request.flags)) return descriptor->wait_for_any(what);
         receive(request.fd, descriptor, request.flags, request.data, request.size, nullptr);
     }
 
     void operator()(const recv_lease_request& request) const noexcept {
-        epoll_descriptor* const descriptor = descriptor_of(request.fd);
+        epoll_descriptor* const descriptor = entry_of(request.fd);
         if (waits_for_edge(descriptor, request.flags)) return descriptor->wait_for_any(what);
         detail::pooled_buffer* const buffer = io.pool_->take();
         if (buffer == nullptr) return io.unlent_.push_back(what);
@@ -95,7 +95,7 @@ struct epoll_backend::attempt {
     }
 
     void operator()(const send_request& request) const noexcept {
-        epoll_descriptor* const descriptor = descriptor_of(request.fd);
+        epoll_descriptor* const descriptor = entry_of(request.fd);
         if (descriptor != nullptr && !descriptor->writable) return descriptor->wait_to_write(what);
         const std::int32_t result = detail::send_now(request);
         if (result == -EAGAIN) return io.park(what, request.fd, writing);

@@ -96,7 +96,8 @@ bool epoll_backend::wait(time_point deadline) {
     try_and_collect(deadline);
     // A host loop that sleeps on the epoll descriptor must hear of work that is left over.
     if (pollable_ && !attempts_->empty()) wake();
-    return !far_timer_.ends_by(deadline);
+    // One wait that does not look at the kernel may follow one that does; then it is the clock's turn.
+    return waits_since_events_ > 1 || !far_timer_.ends_by(deadline);
 }
 
 void epoll_backend::try_and_collect(time_point deadline) {
